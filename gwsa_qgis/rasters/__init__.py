@@ -1,0 +1,1 @@
+"""Grids, monthly stacks, windows and safe writing, on GDAL."""

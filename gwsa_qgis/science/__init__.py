@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: the method's mathematics, without files, GDAL or QGIS."""
