@@ -56,5 +56,5 @@ class OutputNotWritable(GwsaError):
     """An output cannot be written: no permission, no space, or no such folder."""
 
 
-class Cancelled(Exception):  # noqa: N818 - not a fault, the user asked for it
+class Cancelled(Exception):
     """The user cancelled; partial output has been removed."""

@@ -1,0 +1,233 @@
+"""Reading and writing single rasters in windows, NoData as NaN, always north-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from gwsa_qgis.errors import GwsaError, OutputNotWritable, UnreadableInput
+from gwsa_qgis.rasters.gdal_setup import gdal
+from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.writing import replacing, require_space
+
+TILE = 256
+EVERYTHING = slice(None)
+
+
+def open_dataset(path: str | Path) -> gdal.Dataset:
+    """Open a raster for reading.
+
+    Raises
+    ------
+    UnreadableInput
+        If the file is absent or GDAL does not know its format.
+    """
+    text = str(path)
+    try:
+        return gdal.OpenEx(text, gdal.OF_RASTER | gdal.OF_READONLY)
+    except RuntimeError as error:
+        absent = ":" not in text[2:] and not Path(text).exists()
+        reason = "is not there" if absent else f"is not a raster that can be read ({str(error).strip()[:200]})"
+        raise UnreadableInput(f"{text} {reason}", "give an existing raster file") from error
+
+
+def span(part: slice, length: int) -> tuple[int, int]:
+    """Offset and count of a contiguous slice."""
+    start, stop, _ = part.indices(length)
+    return start, max(stop - start, 0)
+
+
+class Raster:
+    """A raster opened for reading, one thread at a time.
+
+    Attributes
+    ----------
+    path : str
+    grid : Grid
+    bands : int
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        self._dataset = open_dataset(path)
+        self.grid = Grid.from_dataset(self._dataset)
+        self.bands = self._dataset.RasterCount
+        self._south_up = self._dataset.GetGeoTransform()[5] > 0
+        if not self.bands:
+            raise UnreadableInput(f"{self.path} has no raster band", "name one of its sub-datasets or another file")
+
+    def __enter__(self) -> Raster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._dataset = None
+
+    @property
+    def dataset(self) -> gdal.Dataset:
+        """The open GDAL dataset."""
+        return self._dataset
+
+    def metadata(self, domain: str = "") -> dict[str, str]:
+        """Metadata of the file."""
+        return self._dataset.GetMetadata(domain) or {}
+
+    def descriptions(self) -> list[str]:
+        """Descriptions of all bands."""
+        return [self._dataset.GetRasterBand(b + 1).GetDescription() for b in range(self.bands)]
+
+    def unit(self) -> str:
+        """Unit of the first band; empty when not given."""
+        return self._dataset.GetRasterBand(1).GetUnitType() or ""
+
+    def read(
+        self,
+        rows: slice = EVERYTHING,
+        columns: slice = EVERYTHING,
+        bands: Sequence[int] | None = None,
+        scaled: bool = True,
+    ) -> np.ndarray:
+        """Read a window of bands (counted from 0), shape (bands, rows, columns), float32 with NaN as NoData.
+
+        Parameters
+        ----------
+        scaled : bool
+            Apply the bands' own scale and offset.
+
+        Raises
+        ------
+        UnreadableInput
+            If the file is damaged.
+        """
+        row, row_count = span(rows, self.grid.rows)
+        column, column_count = span(columns, self.grid.columns)
+        file_row = self.grid.rows - row - row_count if self._south_up else row
+        numbers = list(range(self.bands)) if bands is None else [int(b) for b in bands]
+        try:
+            data = self._dataset.ReadAsArray(
+                column, file_row, column_count, row_count, band_list=[b + 1 for b in numbers], buf_type=gdal.GDT_Float32
+            )
+        except RuntimeError as error:
+            raise UnreadableInput(
+                f"{self.path} is damaged ({str(error).strip()[:200]})", "fetch or make the file again"
+            ) from error
+        if data is None:
+            raise UnreadableInput(f"{self.path} cannot be read", "fetch or make the file again")
+        data = data.reshape(len(numbers), row_count, column_count)
+        for layer, number in zip(data, numbers, strict=True):
+            self._mask_and_scale(layer, self._dataset.GetRasterBand(number + 1), scaled)
+        return data[:, ::-1] if self._south_up else data
+
+    @staticmethod
+    def _mask_and_scale(layer: np.ndarray, band: gdal.Band, scaled: bool) -> None:
+        nodata = band.GetNoDataValue()
+        if nodata is not None and not np.isnan(nodata):
+            layer[layer == np.float32(nodata)] = np.nan
+        scale, offset = band.GetScale(), band.GetOffset()
+        if scaled and (scale not in (None, 1.0) or offset not in (None, 0.0)):
+            layer *= np.float32(1.0 if scale is None else scale)
+            layer += np.float32(offset or 0.0)
+
+
+def read_single(path: str | Path, grid: Grid | None = None, name: str = "the raster") -> tuple[np.ndarray, Grid]:
+    """Read the first band whole; with `grid` given, the raster must lie on it.
+
+    Returns
+    -------
+    values : (rows, columns) float32, NaN as NoData
+    grid : Grid
+    """
+    with Raster(path) as raster:
+        if grid is not None:
+            grid.require_match(raster.grid, "the template", f"{name} {path}")
+        return raster.read(bands=[0])[0], raster.grid
+
+
+class RasterWriter:
+    """Writes windows of a tiled, compressed GeoTIFF; made by `create_raster`."""
+
+    def __init__(self, dataset: gdal.Dataset, path: Path) -> None:
+        self.dataset, self.path = dataset, path
+
+    def write(self, values: np.ndarray, row: int = 0, column: int = 0, first_band: int = 0) -> None:
+        """Write (bands, rows, columns) or (rows, columns) at a row and column, from band `first_band` (from 0)."""
+        layers = values[None] if values.ndim == 2 else values
+        for number, layer in enumerate(layers, start=first_band + 1):
+            self.dataset.GetRasterBand(number).WriteArray(np.ascontiguousarray(layer), column, row)
+
+    def close(self) -> None:
+        """Flush and let go; raises RuntimeError when the disk did not take it."""
+        gdal.ErrorReset()
+        self.dataset.FlushCache()
+        # An error while closing is only to be had from GDAL's error state.
+        self.dataset = None
+        if gdal.GetLastErrorType() >= gdal.CE_Failure:
+            raise RuntimeError(gdal.GetLastErrorMsg())
+
+
+@contextmanager
+def create_raster(
+    path: str | Path,
+    grid: Grid,
+    bands: int = 1,
+    *,
+    dtype: str = "float32",
+    nodata: float | None = np.nan,
+    descriptions: Sequence[str] = (),
+    unit: str = "",
+    metadata: dict[str, str] | None = None,
+    compress: bool = True,
+) -> Iterator[RasterWriter]:
+    """Create a GeoTIFF that appears at `path` when the block ends well.
+
+    Raises
+    ------
+    OutputNotWritable
+        If the place cannot be written or the disk is full.
+    """
+    sizes = {"float32": gdal.GDT_Float32, "float64": gdal.GDT_Float64, "uint8": gdal.GDT_Byte}
+    sizes |= {"int16": gdal.GDT_Int16, "int32": gdal.GDT_Int32}
+    options = ["TILED=YES", f"BLOCKXSIZE={TILE}", f"BLOCKYSIZE={TILE}", "BIGTIFF=IF_SAFER", "INTERLEAVE=BAND"]
+    if compress:
+        options += ["COMPRESS=DEFLATE", "ZLEVEL=1", f"PREDICTOR={3 if dtype.startswith('float') else 2}"]
+    with replacing(path) as temporary:
+        # Compressed maps are at least a fifth of the raw size; fail before hours of work, not after.
+        require_space(path, 0.2 * bands * grid.rows * grid.columns * np.dtype(dtype).itemsize)
+        try:
+            driver = gdal.GetDriverByName("GTiff")
+            dataset = driver.Create(str(temporary), grid.columns, grid.rows, bands, sizes[dtype], options=options)
+            dataset.SetGeoTransform(grid.transform)
+            dataset.SetProjection(grid.crs)
+            dataset.SetMetadata({key: str(value) for key, value in (metadata or {}).items()})
+            for number in range(1, bands + 1):
+                band = dataset.GetRasterBand(number)
+                if nodata is not None:
+                    band.SetNoDataValue(nodata)
+                band.SetUnitType(unit)
+                if descriptions:
+                    band.SetDescription(descriptions[number - 1])
+            writer = RasterWriter(dataset, Path(path))
+            del dataset, band
+            yield writer
+            writer.close()
+        except RuntimeError as error:
+            if isinstance(error, GwsaError):
+                raise
+            raise OutputNotWritable(
+                f"{path} cannot be written ({str(error).strip()[:200] or 'GDAL gives no reason'})",
+                "give a folder with permission and free space",
+            ) from error
+
+
+def write_single(path: str | Path, grid: Grid, values: np.ndarray, **options: object) -> Path:
+    """Write one whole band (rows, columns), or several (bands, rows, columns)."""
+    bands = 1 if values.ndim == 2 else values.shape[0]
+    with create_raster(path, grid, bands, **options) as writer:
+        writer.write(values)
+    return Path(path)

@@ -1,0 +1,131 @@
+"""Windows within a memory budget, and the one place that turns windows into work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from gwsa_qgis.errors import InvalidParameter
+from gwsa_qgis.progress import Reporter
+from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.raster import TILE
+
+Result = TypeVar("Result")
+DEFAULT_MEMORY_MB = 512
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of cells."""
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+
+    @property
+    def row_slice(self) -> slice:
+        """Rows of the window."""
+        return slice(self.row, self.row + self.rows)
+
+    @property
+    def column_slice(self) -> slice:
+        """Columns of the window."""
+        return slice(self.column, self.column + self.columns)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, as numpy indexes them."""
+        return self.row_slice, self.column_slice
+
+    def coarsened(self, factor: int) -> Window:
+        """The same rectangle counted in cells `factor` times larger, of which it must be made."""
+        return Window(self.row // factor, self.column // factor, self.rows // factor, self.columns // factor)
+
+
+def plan_windows(
+    grid: Grid, bytes_per_cell: float, *, memory_mb: float = DEFAULT_MEMORY_MB, multiple: int = 1
+) -> list[Window]:
+    """Cut a grid into windows, each within the memory budget.
+
+    Parameters
+    ----------
+    bytes_per_cell : float
+        Memory that a step holds for one cell at once, all months and copies included.
+    memory_mb : float
+        Budget in MB.
+    multiple : int
+        Window edges fall on multiples of this (the factor between fine and coarse cells).
+
+    Notes
+    -----
+    Edges fall on the tiles of the files where the budget allows, so that no tile is read or compressed twice.
+
+    Raises
+    ------
+    InvalidParameter
+        If the budget does not hold a single block of `multiple` x `multiple` cells.
+    """
+    budget = memory_mb * 1e6 / max(bytes_per_cell, 1e-9)
+    if budget < multiple * multiple:
+        needed = math.ceil(multiple * multiple * bytes_per_cell / 1e6)
+        raise InvalidParameter(
+            f"the memory budget of {memory_mb:g} MB does not hold one block of {multiple} x {multiple} cells",
+            f"give at least {needed} MB",
+        )
+    side = math.lcm(TILE, multiple)
+    rows, columns = _window_size(grid, budget, side if side * side <= budget else multiple)
+    return [
+        Window(row, column, min(rows, grid.rows - row), min(columns, grid.columns - column))
+        for row in range(0, grid.rows, rows)
+        for column in range(0, grid.columns, columns)
+    ]
+
+
+def _window_size(grid: Grid, budget: float, step: int) -> tuple[int, int]:
+    """Rows and columns of the largest window: whole strips where they fit, blocks of `step` otherwise."""
+    strip_columns = math.ceil(grid.columns / step) * step
+    rows = int(budget // strip_columns) // step * step
+    if rows >= step:
+        return rows, strip_columns
+    columns = max(int(budget // step) // step * step, step)
+    return step, columns
+
+
+def map_windows(
+    function: Callable[[Window], Result],
+    windows: Sequence[Window],
+    *,
+    workers: int = 1,
+    progress: Reporter | None = None,
+    message: str = "",
+) -> Iterator[tuple[Window, Result]]:
+    """Run `function` on every window and give (window, result) in the windows' order.
+
+    Parameters
+    ----------
+    workers : int
+        Threads at once; an active ``joblib.parallel_config`` (a Dask cluster, processes) takes precedence.
+        `function` must then open its own files.
+
+    Notes
+    -----
+    Results do not depend on the number of workers: each window is computed alone, in the same way.
+    """
+    progress = progress or Reporter()
+    progress(0.0, message)
+    for done, (window, result) in enumerate(zip(windows, _results(function, windows, workers), strict=True), start=1):
+        yield window, result
+        progress(done / len(windows))
+
+
+def _results(function: Callable[[Window], Result], windows: Sequence[Window], workers: int) -> Iterable[Result]:
+    if workers == 1 or len(windows) == 1:
+        return map(function, windows)
+    try:
+        from joblib import Parallel, delayed
+    except ImportError:  # joblib is a help, not a need
+        return map(function, windows)
+    return Parallel(n_jobs=workers, prefer="threads", return_as="generator")(delayed(function)(w) for w in windows)
