@@ -40,8 +40,9 @@ class SplineBasis:
 def uniform_basis(n_pixels: int, spacing: float, degree: int = 3) -> SplineBasis:
     """B-splines on equally spaced knots, at the centres of a row of pixels.
 
-    Knots of odd degree lie half a spacing from the grid's edge, so that with one knot interval per coarse cell they fall
-    on cell centres; knots of even degree lie on the edge. Cox-de Boor recursion (de Boor 1978, 10.1007/978-1-4612-6333-3).
+    Knots of odd degree lie half a spacing from the grid's edge, so that with one knot interval per coarse cell they
+    fall on cell centres; knots of even degree lie on the edge. Cox-de Boor recursion (de Boor 1978,
+    10.1007/978-1-4612-6333-3).
 
     Parameters
     ----------

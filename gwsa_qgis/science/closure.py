@@ -1,13 +1,13 @@
 """Exact closure: the smoothest fine field whose means over given supports are given values (B-spline histopolation).
 
-A fine field c = By Q Bx' of uniform B-splines is sought whose area-weighted mean over every support (coarse cell or native
-mascon) equals that support's value, and whose coefficients q are smoothest:
+A fine field c = By Q Bx' of uniform B-splines is sought whose area-weighted mean over every support (coarse cell or
+native mascon) equals that support's value, and whose coefficients q are smoothest:
 
     minimise q'R q  subject to  M q = r,        hence  [R M'; M 0] [q; mu] = [0; r].
 
-R is a membrane energy and each row of M holds the actual discrete means of the splines over the valid pixels of one support,
-so coasts, lakes, borders and irregular shapes need no special care. The matrix is factorised once per mask; a month is one
-back substitution and one step of iterative refinement. Histosplines: Boneva, Kendall & Stefanov 1971
+R is a membrane energy and each row of M holds the actual discrete means of the splines over the valid pixels of one
+support, so coasts, lakes, borders and irregular shapes need no special care. The matrix is factorised once per mask; a
+month is one back substitution and one step of iterative refinement. Histosplines: Boneva, Kendall & Stefanov 1971
 (10.1111/j.2517-6161.1971.tb00855.x); area-preserving interpolation: Tobler 1979 (10.1080/01621459.1979.10481647).
 """
 
@@ -50,13 +50,13 @@ class Closure:
     Parameters
     ----------
     support : ndarray of int, shape (rows, columns)
-        Label 1..n of the support that each fine pixel belongs to; 0 or less outside. Labels may also stand on masked pixels:
-        they then tell which share of a support is valid.
+        Label 1..n of the support that each fine pixel belongs to; 0 or less outside. Labels may also stand on masked
+        pixels: they then tell which share of a support is valid.
     weights : ndarray of float, broadcastable to (rows, columns)
         Pixel areas (cosine of latitude on geographic grids), 0 where the mask excludes a pixel.
     knot_spacing : float
-        Distance between knots in fine pixels: one coarse cell when supports are cells, about half the pitch when they are
-        mascons (see `mascon_knot_spacing`).
+        Distance between knots in fine pixels: one coarse cell when supports are cells, about half the pitch when they
+        are mascons (see `mascon_knot_spacing`).
     n_supports : int, optional
         Number of supports when it is larger than the largest label.
     degree : int
@@ -64,8 +64,9 @@ class Closure:
     membrane, bending : float
         Weights of the penalty on first and second differences.
     coast : {"smooth", "bounded"}
-        "bounded" keeps supports of which less than 30 % is valid from forcing a steep field: their rows are relaxed and what
-        is left of their value is added as a constant over the support. Means stay exact, the field has a step there.
+        "bounded" keeps supports of which less than 30 % is valid from forcing a steep field: their rows are relaxed and
+        what is left of their value is added as a constant over the support. Means stay exact, the field has a step
+        there.
 
     Raises
     ------
@@ -78,7 +79,8 @@ class Closure:
     -----
     Supports without a value in a month have no row in that month. The matrix is factorised once per distinct pattern of
     missing supports, and the last four are kept: hand months over together, so that each pattern is met once.
-    Time and memory grow slightly faster than linearly: 12,000 supports take about 1 s and 0.3 GB, 48,000 take 6 s and 1.5 GB.
+    Time and memory grow slightly faster than linearly: 12,000 supports take about 1 s and 0.3 GB, 48,000 take 6 s and
+    1.5 GB.
     """
 
     def __init__(
@@ -120,7 +122,7 @@ class Closure:
         )
         self.present = self.total_weight > 0
         if not self.present.any():
-            raise NoUsableData("no pixel of any support is valid", "give a mask that leaves some pixels of the supports")
+            raise NoUsableData("no pixel of any support is valid", "give a mask that leaves some pixels to use")
         self._energy = roughness(*self.spline_shape, membrane, bending)
         self._relaxed = np.zeros(self.n_supports)
         if coast == "bounded":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gwsa_qgis.errors import InvalidMonths, NoUsableData
-from gwsa_qgis.science.months import calendar_month, calendar_year, check_increasing
+from gwsa_qgis.science.months import calendar_year, check_increasing
 
 LONG_GAP_MONTHS = 7
 """Missing months in a row that make a long gap: more than half a year, so that a season is lost. The gaps within
@@ -95,7 +95,12 @@ def _first_long_run(missing: np.ndarray) -> int:
 def check_contiguous(months: np.ndarray, n_months: int) -> np.ndarray:
     """Return the months as datetime64[M] of shape (n_months,), or raise `InvalidMonths`."""
     months = np.asarray(months)
-    if months.ndim != 1 or months.size != n_months or months.size == 0 or not np.issubdtype(months.dtype, np.datetime64):
+    if (
+        months.ndim != 1
+        or months.size != n_months
+        or months.size == 0
+        or not np.issubdtype(months.dtype, np.datetime64)
+    ):
         raise InvalidMonths(
             f"the series have {n_months} months and the time axis is {months.dtype} of shape {months.shape}",
             "give one datetime64[M] for each month of the series",

@@ -36,9 +36,7 @@ class PowerLawFields:
             amplitude = np.maximum(self._wave_number, 1 / longest) ** (-slope / 2)
             amplitude[0, 0] = 0
             twice = np.full(amplitude.shape[1], 2.0)
-            twice[0] = 1
-            if self.padded % 2 == 0:
-                twice[-1] = 1
+            twice[[0, -1]] = 0.5  # the inverse transform keeps the real part of these columns alone
             # irfft2 divides by n^2; each coefficient has variance 2 before the amplitude
             variance = 2 * (twice * amplitude**2).sum() / self.padded**4
             self._amplitudes[key] = (amplitude / np.sqrt(variance)).astype(np.float32)

@@ -1,0 +1,58 @@
+# Every target does all its own set-up; a second call goes straight to work.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup install demo test test-long lint format zip bench styles models docs resources clean
+
+BIN := .venv/bin
+export QT_QPA_PLATFORM ?= offscreen
+export QGIS_PLUGINPATH := $(CURDIR)/build/plugins
+export QGIS_CUSTOM_CONFIG_PATH := $(CURDIR)/build/profile
+export PYTHONDONTWRITEBYTECODE := 1
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install QGIS (if 3.40 or newer is absent) and the virtual environment
+	@sh scripts/setup.sh
+
+install: setup # the built wheel, in the virtual environment and as a plugin of an own QGIS profile
+	@$(BIN)/python scripts/install.py
+
+demo: install ## make the sample region, run the complete chain and the trend model, draw maps, score them
+	@$(BIN)/python scripts/demo.py
+
+test: install ## run the tests
+	@$(BIN)/pytest -m "not long"
+
+test-long: install ## run the slow tests too
+	@$(BIN)/pytest
+
+lint: setup ## check style, names, docstrings, and what the plugin repository's gate checks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/bandit -q -r gwsa_qgis processing_provider
+	@! grep -rnE "^ *(import|from) PyQt[56]" --include=*.py gwsa_qgis processing_provider scripts tests
+
+format: setup ## format the code
+	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .
+
+zip: install ## build the plugin zip, build/dist/gwsa_qgis.zip
+	@$(BIN)/python scripts/install.py --zip
+
+bench: install ## measure against peers and bare minima; prints tables, writes build/bench
+	@$(BIN)/python -m benchmarks
+
+styles: setup ## rebuild the layer styles
+	@$(BIN)/python scripts/build_styles.py
+
+models: install ## rebuild the bundled models
+	@$(BIN)/python models/build_models.py
+
+docs: install ## rebuild the pages of the algorithms
+	@$(BIN)/python scripts/build_docs.py
+
+resources: ## build/resources.rcc from resources.qrc (needs Qt's rcc)
+	@mkdir -p build && rcc --binary resources.qrc -o build/resources.rcc
+
+clean: ## remove what was built, the virtual environment stays
+	@rm -rf build

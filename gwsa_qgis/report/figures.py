@@ -1,0 +1,189 @@
+"""Figures of the reports, drawn by matplotlib without its state machine (it is shared with the host program).
+
+Every function gives the bytes of a PNG, or None where matplotlib is not installed: reports then have tables alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, FIT, ONE_TO_ONE, POINT = "#222222", "#b2182b", "#7f7f7f", "#2166ac"
+# ColorBrewer RdBu: depletion red, gain blue, no trend white; safe for the colour-blind.
+TREND_COLOURS = ("#b2182b", "#ef8a62", "#fddbc7", "#f7f7f7", "#d1e5f0", "#67a9cf", "#2166ac")
+SCATTER_BINS = 80
+POINTS_DRAWN_SINGLY = 2000
+DPI = 130
+
+
+def optional_figure(draw: Callable[..., bytes]) -> Callable[..., bytes | None]:
+    """Turn a missing matplotlib into None."""
+
+    @functools.wraps(draw)
+    def wrapped(*args: object, **options: object) -> bytes | None:
+        try:
+            import matplotlib.figure  # noqa: F401
+        except ImportError:
+            return None
+        return draw(*args, **options)
+
+    return wrapped
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of a size in inches, tied to no window."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", constrained_layout=True)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as PNG."""
+    buffer = io.BytesIO()
+    # No software tag and no date: same data, same bytes.
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def tidy(axes: Axes, x_label: str, y_label: str, title: str = "") -> None:
+    """The common look of all axes."""
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK, labelsize=8)
+
+
+@optional_figure
+def scatter_panels(
+    panels: Sequence[tuple[str, np.ndarray, np.ndarray, str]], x_label: str, y_label: str, columns: int = 2
+) -> bytes:
+    """Scatter panels with density, 1:1 line and fitted line, as the paper's Fig. 3.
+
+    Parameters
+    ----------
+    panels : sequence of (title, x, y, text)
+        `x` and `y` of shape (n,); `text` stands in the upper left corner.
+    """
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = new_figure(4.2 * columns, 3.9 * rows)
+    grid = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axes, (title, x, y, text) in zip(grid, panels, strict=False):
+        _scatter(axes, np.asarray(x, float), np.asarray(y, float))
+        axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=8, linespacing=1.4)
+        tidy(axes, x_label, y_label, title)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    return to_png(figure)
+
+
+def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    valid = np.isfinite(x) & np.isfinite(y)
+    x, y = x[valid], y[valid]
+    if not x.size:
+        return
+    low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+    margin = 0.04 * (high - low) or 1.0
+    low, high = low - margin, high + margin
+    if x.size <= POINTS_DRAWN_SINGLY:
+        axes.plot(x, y, ".", color=POINT, markersize=4, alpha=0.6, markeredgewidth=0)
+    else:
+        counts, x_edges, y_edges = np.histogram2d(x, y, bins=SCATTER_BINS, range=[[low, high]] * 2)
+        shown = np.ma.masked_less(np.log10(np.maximum(counts.T, 0.1)), 0)
+        image = axes.pcolormesh(x_edges, y_edges, shown, cmap="viridis", rasterized=True)
+        axes.figure.colorbar(image, ax=axes, label="log10 of the number of points", shrink=0.8)
+    axes.plot([low, high], [low, high], "--", color=ONE_TO_ONE, linewidth=1, label="1:1")
+    if x.size > 2 and np.ptp(x) > 0:
+        slope, intercept = np.polyfit(x, y, 1)
+        ends = np.array([x.min(), x.max()])
+        axes.plot(ends, intercept + slope * ends, color=FIT, linewidth=1.3, label=f"fit, slope {slope:.3g}")
+    axes.set_xlim(low, high)
+    axes.set_ylim(low, high)
+    axes.set_aspect("equal")
+    axes.legend(loc="lower right", fontsize=7, frameon=False)
+
+
+@optional_figure
+def trend_class_bars(names: Sequence[str], shares: np.ndarray, colours: Sequence[str] = TREND_COLOURS) -> bytes:
+    """Area shares of the trend classes, as the lower part of the paper's Fig. 9.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Classes, from highly significant decrease to highly significant increase.
+    shares : (n_classes,) float
+        Shares of the valid area, 0 to 1.
+    """
+    figure = new_figure(7.5, 3.6)
+    axes = figure.subplots()
+    percent = 100 * np.asarray(shares, float)
+    positions = np.arange(len(percent))
+    bars = axes.bar(positions, percent, color=list(colours)[: len(percent)], edgecolor=INK, linewidth=0.6)
+    for bar, value in zip(bars, percent, strict=True):
+        axes.text(bar.get_x() + bar.get_width() / 2, value, f"{value:.2f} %", ha="center", va="bottom", fontsize=8)
+    axes.set_xticks(positions)
+    axes.set_xticklabels([name.replace(" ", "\n") for name in names])
+    axes.set_ylim(0, max(1.12 * float(np.nanmax(percent, initial=0.0)), 1.0))
+    tidy(axes, "", "share of the valid area (%)")
+    return to_png(figure)
+
+
+@optional_figure
+def binned_wells(
+    x: np.ndarray,
+    y: np.ndarray,
+    sem: np.ndarray,
+    band: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None,
+    text: str,
+    unit: str = "cm/yr",
+) -> bytes:
+    """Means of quantile bins with their standard errors, 1:1 line, fit and 95 % band: the paper's Fig. 4.
+
+    Parameters
+    ----------
+    x, y, sem : (n_bins,) float
+        Bin means of the map's trends and of the wells', and the standard errors of the latter.
+    band : (x, fit, lower, upper), optional
+        The fitted line and its confidence band.
+    text : str
+        What stands in the upper left corner.
+    """
+    figure = new_figure(5.2, 4.6)
+    axes = figure.subplots()
+    if band is not None:
+        axes.fill_between(band[0], band[2], band[3], color="#d95f02", alpha=0.2, linewidth=0, label="95 % band of the fit")
+        axes.plot(band[0], band[1], color="#d95f02", linewidth=1.4, label="linear fit of the bin means")
+    axes.errorbar(x, y, yerr=sem, fmt="o", color=POINT, capsize=2, markersize=5, label="bin means and their SEM")
+    limits = [float(np.nanmin(x)), float(np.nanmax(x))]
+    axes.plot(limits, limits, "--", color=ONE_TO_ONE, linewidth=1, label="1:1")
+    axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=8, linespacing=1.4)
+    axes.legend(loc="lower right", fontsize=7, frameon=False)
+    tidy(axes, f"trend of the map, bin mean ({unit})", f"trend of the wells, bin mean ({unit})", "Bin means, not wells")
+    return to_png(figure)
+
+
+@optional_figure
+def well_map(longitudes: np.ndarray, latitudes: np.ndarray, values: np.ndarray, label: str) -> bytes:
+    """Wells as points coloured by a signed value, zero white."""
+    figure = new_figure(6.2, 4.6)
+    axes = figure.subplots()
+    limit = float(np.nanquantile(np.abs(values), 0.95)) if np.isfinite(values).any() else 1.0
+    points = axes.scatter(
+        longitudes, latitudes, c=values, cmap="RdBu", vmin=-(limit or 1), vmax=limit or 1, s=16, edgecolors=INK, linewidths=0.3
+    )
+    figure.colorbar(points, ax=axes, label=label, shrink=0.85, extend="both")
+    axes.set_aspect("equal", adjustable="datalim")
+    tidy(axes, "x", "y")
+    return to_png(figure)

@@ -1,0 +1,1 @@
+"""The Processing provider: the steps of `gwsa_qgis.steps` as QGIS algorithms."""

@@ -1,0 +1,73 @@
+"""gwsa:monthlystack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gwsa_qgis.processing_provider.base import GwsaAlgorithm, tr
+from gwsa_qgis.processing_provider.values import Values
+from qgis.core import QgsProcessing, QgsProcessingParameterMultipleLayers
+
+PRODUCTS = ["auto", "chelsa", "pml", "soilgrids", "mod13a1", "mod11a2", "generic"]
+
+
+class MakeMonthlyStack(GwsaAlgorithm):
+    """Put the files of a product together into one monthly stack."""
+
+    ID = "monthlystack"
+    NAME = "Make monthly stack"
+    GROUP = "import"
+    TAGS = ("CHELSA", "PML", "MODIS", "SoilGrids", "NDVI", "LST", "time series", "merge")
+    SUMMARY = "Puts the files of one product together into one raster with a band for each calendar month."
+    HELP = """<p>Dates come from file names, band names or the files' time axis; scale, offset and NoData from the product
+    (or its tags). Composites of 8 or 16 days become months by their overlap in days: rates (PML evapotranspiration,
+    mm per day) are summed, states (NDVI, land surface temperature) averaged after their quality flags were applied.
+    The three SoilGrids depths become one static band, weighted 5 : 10 : 15 (0-30 cm).</p>
+    <p><i>generic</i> takes any rasters: one file a month or one band a month, with dates in names, or a start month
+    given by hand.</p>"""
+
+    def declare(self) -> None:
+        self.add(
+            QgsProcessingParameterMultipleLayers(
+                "INPUTS", tr("Files"), QgsProcessing.SourceType.TypeFile, optional=True
+            ),
+            "Files of one product and one variable, in any order.",
+        )
+        self.add_folder("FOLDER", "Folder", "Used with the pattern when no files are given.", optional=True)
+        self.add_text(
+            "PATTERN", "Pattern of file names", "Which files of the folder are taken, as in CHELSA_pr_*.tif.", "*.tif"
+        )
+        self.add_choice("PRODUCT", "Product", "auto recognises the product by its file names.", PRODUCTS, "auto")
+        self.add_choice(
+            "AGGREGATION",
+            "Within a month",
+            "How several dates in one month are combined; auto leaves it to the product.",
+            ["auto", "mean", "sum"],
+            "auto",
+        )
+        self.add_text("START", "First month", "YYYY-MM of the first band, for files without dates.", advanced=True)
+        self.add_number("SCALE", "Scale", "Replaces the product's own scale.", None, -1e12, whole=False, optional=True)
+        self.add_number(
+            "OFFSET", "Offset", "Replaces the product's own offset.", None, -1e12, whole=False, optional=True
+        )
+        self.add_raster_output("OUTPUT", "Monthly stack", "One band for each month, NoData where none.", "sequential")
+        self.add_memory()
+
+    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+        from gwsa_qgis.steps.monthlystack import monthlystack
+
+        aggregation = values.choice("AGGREGATION")
+        monthlystack(
+            values.files("INPUTS"),
+            values.output("OUTPUT"),
+            folder=values.file("FOLDER"),
+            pattern=values.text("PATTERN") or "*.tif",
+            product=values.choice("PRODUCT"),
+            aggregation=None if aggregation == "auto" else aggregation,
+            start=values.text("START"),
+            scale=values.number("SCALE"),
+            offset=values.number("OFFSET"),
+            memory_mb=values.integer("MEMORY"),
+            progress=progress,
+        )
+        return {}

@@ -1,0 +1,65 @@
+"""gwsa:preparepredictors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gwsa_qgis.processing_provider.base import GwsaAlgorithm, tr
+from gwsa_qgis.processing_provider.values import Values
+from qgis.core import QgsProcessing, QgsProcessingParameterMultipleLayers
+
+
+class PreparePredictors(GwsaAlgorithm):
+    """Bring predictors onto the fine and the coarse grid."""
+
+    ID = "preparepredictors"
+    NAME = "Prepare predictors"
+    GROUP = "prepare"
+    TAGS = ("predictors", "covariates", "align", "resample", "fill holes")
+    SUMMARY = "Aligns predictors to the fine grid, masks them, fills small holes and averages them to the coarse grid."
+    HELP = """<p>Each input becomes one GeoTIFF in the folder FINE, on the template's grid, and one in COARSE, whose cells
+    are FACTOR times larger (means of valid fine cells, weighted by area). A raster with months is dynamic, a single band
+    static; months are cut to those that all dynamic inputs have. Scattered holes are filled by inverse distance
+    weighting; holes farther than the limit from any value stay holes and are counted.</p>
+    <p>The predictor's name is the input's file or layer name, unless NAMES lists others in the same order. Models need
+    the same names in training and prediction.</p>"""
+
+    def declare(self) -> None:
+        self.add(
+            QgsProcessingParameterMultipleLayers("INPUTS", tr("Predictors"), QgsProcessing.SourceType.TypeRaster),
+            "Monthly stacks and single-band rasters.",
+        )
+        self.add_raster("TEMPLATE", "Template", "A raster on the fine grid.")
+        self.add_number(
+            "FACTOR", "Fine cells per coarse cell", "Along one side; 30 for 0.25 deg and 1 km.", 30, 1, advanced=False
+        )
+        self.add_raster("MASK", "Mask", "Cells to use, on the fine grid. Optional.", optional=True)
+        self.add_text("NAMES", "Names", "Names of the predictors, separated by commas, in the order of the inputs.")
+        self.add_number(
+            "HOLE_DISTANCE",
+            "Largest distance of a filled hole (fine cells)",
+            "Holes farther than this from any value are not filled.",
+            10,
+            0,
+        )
+        self.add_folder_output("FINE", "Fine predictors", "Folder with one GeoTIFF a predictor on the fine grid.")
+        self.add_folder_output("COARSE", "Coarse predictors", "The same on the coarse grid.")
+        self.add_memory()
+
+    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+        from gwsa_qgis.steps.preparepredictors import preparepredictors
+
+        names = values.text("NAMES")
+        preparepredictors(
+            values.layers("INPUTS"),
+            values.raster("TEMPLATE"),
+            values.integer("FACTOR"),
+            values.output_folder("FINE"),
+            values.output_folder("COARSE"),
+            mask=values.raster("MASK"),
+            names=[name.strip() for name in names.split(",")] if names else None,
+            max_hole_distance=values.integer("HOLE_DISTANCE"),
+            memory_mb=values.integer("MEMORY"),
+            progress=progress,
+        )
+        return {}

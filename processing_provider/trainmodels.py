@@ -1,0 +1,80 @@
+"""gwsa:trainmodels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gwsa_qgis.processing_provider.base import GwsaAlgorithm, tr
+from gwsa_qgis.processing_provider.values import Values
+
+
+class TrainModels(GwsaAlgorithm):
+    """Learn how predictors shape groundwater storage, per aquifer class."""
+
+    ID = "trainmodels"
+    NAME = "Train models"
+    GROUP = "downscale"
+    TAGS = ("XGBoost", "random forest", "machine learning", "downscaling", "cross-validation")
+    NEEDS = ("xgboost", "sklearn")
+    SUMMARY = "Trains one model for each aquifer class on coarse predictors and coarse GWSA, and scores it honestly."
+    HELP = """<p><b>recommended</b>: models learn how a native mascon (or coarse cell) departs from what its neighbourhood
+    says, from the same departures of the predictors. A cross-validation that leaves out whole neighbourhoods gives the
+    share of detail that the predictors are known to explain (the blocked R2, the figure to look at) and the weight, from
+    0 to 1, with which their detail enters the fine map. Without skill the weight is 0 and the map is as good as exact
+    interpolation.</p>
+    <p><b>published</b>: models learn the levels of coarse cells, as in the paper: hyper-parameters by randomised search
+    on random samples of each class, 70 % for training and 30 % for test, then a fit on all samples. Its random test
+    leaks between neighbours, so blocked scores stand beside it.</p>
+    <p>The model file holds predictor names, classes, units, scores and seed beside the boosters; reading one never runs
+    code. The same seed gives the same file.</p>"""
+
+    def declare(self) -> None:
+        self.add_raster("TARGET", "GWSA, coarse", "Monthly stack, cm.")
+        self.add_folder("PREDICTORS", "Coarse predictors", "Folder made by Prepare predictors.")
+        self.add_raster("AQUIFERS", "Aquifer classes, coarse", "One model each. Optional.", optional=True)
+        self.add_choice(
+            "PRESET",
+            "Preset",
+            "recommended: deviations on the native support; published: levels on coarse cells.",
+            ["recommended", "published"],
+            "recommended",
+        )
+        self.add_raster(
+            "MASCONS",
+            "Native mascons",
+            "The support on which the data were estimated (from Import GRACE mascons). Coarse cells when empty.",
+            optional=True,
+        )
+        self.add_choice(
+            "LEARNER", "Learner", "Kind of model.", ["xgboost", "random_forest", "dnn"], "xgboost", advanced=True
+        )
+        self.add_number("SAMPLES", "Samples for the search", "Random samples of each class.", 200000, 100)
+        self.add_number("SEARCH_ITERATIONS", "Search iterations", "Settings tried by the randomised search.", 10, 1)
+        self.add_number("SEED", "Seed", "Same seed, same result.", 0, 0)
+        self.add_number("THREADS", "Threads", "0 takes all cores.", 0, 0)
+        self.add_file_output("MODEL", "Model", "Model file.", tr("GWSA model (*.gwsa)"))
+        self.add_file_output("METRICS", "Scores", "Table of scores.", tr("CSV files (*.csv)"), optional=True)
+        self.add_report("Page with scores and settings.")
+        self.add_figure("BLOCKED_R2", "R2 of detail in blocked cross-validation")
+        self.add_figure("RANDOM_R2", "R2 on random test samples")
+
+    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+        from gwsa_qgis.steps.trainmodels import trainmodels
+
+        result = trainmodels(
+            values.raster("TARGET"),
+            values.file("PREDICTORS"),
+            values.output_file("MODEL"),
+            aquifers=values.raster("AQUIFERS"),
+            metrics=values.output_file("METRICS"),
+            report=values.output_file("REPORT"),
+            preset=values.choice("PRESET"),
+            mascons=values.raster("MASCONS"),
+            learner=values.choice("LEARNER"),
+            samples=values.integer("SAMPLES"),
+            search_iterations=values.integer("SEARCH_ITERATIONS"),
+            seed=values.integer("SEED"),
+            threads=values.integer("THREADS"),
+            progress=progress,
+        )
+        return {"BLOCKED_R2": result.blocked_r2, "RANDOM_R2": result.random_r2}

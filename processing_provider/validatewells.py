@@ -1,0 +1,112 @@
+"""gwsa:validatewells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gwsa_qgis.processing_provider.base import GwsaAlgorithm, tr
+from gwsa_qgis.processing_provider.values import Values
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingParameterMatrix,
+    QgsProcessingParameterVectorDestination,
+    QgsProcessingParameterVectorLayer,
+)
+
+COLUMNS = ("region", "south", "north", "west", "east", "specific_yield")
+# Table 2 of the paper; the first region that holds a well wins, 0.15 elsewhere.
+TABLE_2 = [
+    *("Asia", 10, 80, 60, 150, 0.11),
+    *("Europe and Middle East", 35, 75, -25, 60, 0.14),
+    *("North America", 15, 75, -170, -50, 0.16),
+    *("South America", -60, 15, -90, -30, 0.18),
+    *("Africa", -35, 35, -20, 55, 0.08),
+    *("Australia and Oceania", -50, 0, 110, 180, 0.09),
+]
+
+
+class ValidateWells(GwsaAlgorithm):
+    """Compare the fine map with groundwater levels in wells."""
+
+    ID = "validatewells"
+    NAME = "Validate with wells"
+    GROUP = "validate"
+    TAGS = ("wells", "groundwater level", "specific yield", "validation", "trend")
+    SUMMARY = "Compares the map with groundwater levels in wells: trends and monthly anomalies, binned and unbinned."
+    HELP = """<p>Levels become storage by dGWS = dGWL x Sy (eq. 19) with the specific yield Sy of the table's first region
+    that holds the well. Wells in one coarse cell are averaged, as published; figures for single wells stand beside. The
+    trends (Theil-Sen, cm per year) of wells and map are compared by R2, correlation, Spearman's rho, slope and RMSE; the
+    paper's figure of 15 quantile bins is given too, labelled as bin means: unrelated data can reach a binned R2 near
+    0.45. Sy is perturbed by +-20 % to show what it alone can change.</p>"""
+
+    def declare(self) -> None:
+        self.add_raster("GWSA", "GWSA, fine", "Monthly stack, cm.")
+        self.add(
+            QgsProcessingParameterVectorLayer("WELLS", tr("Wells"), [QgsProcessing.SourceType.TypeVectorPoint]),
+            "Points with a station identifier.",
+        )
+        self.add_file(
+            "LEVELS",
+            "Levels",
+            "Table (CSV) with station, date and level; long (a row for each reading) or wide (a column for each station).",
+            "CSV (*.csv *.txt)",
+        )
+        self.add_text("STATION_FIELD", "Station field", "Field of the points that names the station; found when empty.")
+        self.add_choice(
+            "LEVEL_KIND",
+            "Levels are",
+            "depth: metres below ground, positive down; head: metres above a datum, positive up.",
+            ["depth", "head"],
+            "depth",
+        )
+        self.add(
+            QgsProcessingParameterMatrix(
+                "SPECIFIC_YIELD", tr("Specific yield"), headers=list(COLUMNS), defaultValue=TABLE_2
+            ),
+            "Specific yield by region (degrees); the first region that holds a well wins, 0.15 elsewhere.",
+            advanced=True,
+        )
+        self.add_text("START", "First month", "YYYY-MM", "2006-01", advanced=True)
+        self.add_text("END", "Last month", "YYYY-MM, included", "2020-12", advanced=True)
+        self.add_number("BINS", "Bins", "Quantile bins of the published figure.", 15, 3)
+        self.add_raster(
+            "COARSE",
+            "GWSA, coarse",
+            "The field before downscaling, to show what the fine map gains. Optional.",
+            optional=True,
+        )
+        self.add_file_output("METRICS", "Figures", "Table.", tr("CSV files (*.csv)"), optional=True)
+        self.add_report()
+        self.add(
+            QgsProcessingParameterVectorDestination(
+                "OUTPUT", tr("Wells with figures"), QgsProcessing.SourceType.TypeVectorPoint, optional=True
+            ),
+            "The wells that were used, with trends and correlation.",
+        )
+        self._styles["OUTPUT"] = ("wells", "Wells with figures")
+        for name, label in (("N", "Wells compared"), ("R2", "R2 of trends"), ("SPEARMAN", "Spearman's rho of trends")):
+            self.add_figure(name, label)
+        self.add_figure("BINNED_R2", "R2 of bin means")
+        self.add_memory()
+
+    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+        from gwsa_qgis.steps.validatewells import validatewells
+
+        result = validatewells(
+            values.raster("GWSA"),
+            values.vector("WELLS"),
+            values.file("LEVELS"),
+            specific_yield=[tuple(row) for row in values.matrix("SPECIFIC_YIELD", len(COLUMNS))],
+            start=values.text("START"),
+            end=values.text("END"),
+            bins=values.integer("BINS"),
+            coarse=values.raster("COARSE"),
+            station_field=values.text("STATION_FIELD"),
+            level_kind=values.choice("LEVEL_KIND"),
+            metrics=values.output_file("METRICS"),
+            report=values.output_file("REPORT"),
+            output=values.output("OUTPUT"),
+            memory_mb=values.integer("MEMORY"),
+            progress=progress,
+        )
+        return {"N": result.n, "R2": result.r2, "SPEARMAN": result.spearman, "BINNED_R2": result.binned_r2}

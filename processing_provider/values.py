@@ -1,0 +1,138 @@
+"""Parameter values as the steps want them: paths, numbers, texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qgis.core import QgsMapLayer, QgsProcessing, QgsProcessingContext, QgsProcessingException, QgsProcessingUtils
+
+if TYPE_CHECKING:
+    from gwsa_qgis.processing_provider.base import GwsaAlgorithm
+
+
+class Values:
+    """Reads an algorithm's parameters and remembers the outputs that were asked for.
+
+    Attributes
+    ----------
+    outputs : dict
+        Paths of the destinations read so far, by parameter name.
+    """
+
+    def __init__(self, algorithm: GwsaAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        self._algorithm, self._parameters, self._context = algorithm, parameters, context
+        self.outputs: dict[str, str] = {}
+
+    def given(self, name: str) -> bool:
+        """Whether a value was given."""
+        return self._parameters.get(name) not in (None, "", [])
+
+    def raster(self, name: str) -> str | None:
+        """Source of a raster layer; None when an optional one is not given."""
+        layer = self._algorithm.parameterAsRasterLayer(self._parameters, name, self._context)
+        return self._source(name, layer, "raster")
+
+    def vector(self, name: str) -> str | None:
+        """Source of a vector layer as OGR opens it; None when an optional one is not given."""
+        layer = self._algorithm.parameterAsVectorLayer(self._parameters, name, self._context)
+        return self._source(name, layer, "vector layer")
+
+    def _source(self, name: str, layer: QgsMapLayer | None, kind: str) -> str | None:
+        if layer is not None and layer.isValid():
+            return layer.source()
+        if not self.given(name):
+            return None
+        given = self._parameters[name]
+        raise QgsProcessingException(f"{name}: {given!s} is not a {kind} that can be read; give an existing {kind}.")
+
+    def layers(self, name: str) -> list[str]:
+        """Sources of several layers, in the order given."""
+        given = self._algorithm.parameterAsLayerList(self._parameters, name, self._context)
+        wanted = self._parameters.get(name) or []
+        if isinstance(wanted, list) and len(given) != len(wanted):
+            for value in wanted:  # a layer that cannot be opened is dropped silently by QGIS
+                found = isinstance(value, QgsMapLayer) or QgsProcessingUtils.mapLayerFromString(value, self._context)
+                if not found:
+                    raise QgsProcessingException(f"{name}: {value!s} cannot be read; give an existing raster file.")
+        return [layer.source() for layer in given]
+
+    def files(self, name: str) -> list[str]:
+        """Paths of several files, in the order given."""
+        return list(self._algorithm.parameterAsFileList(self._parameters, name, self._context))
+
+    def file(self, name: str) -> str | None:
+        """Path of a file or folder; None when not given."""
+        return self._algorithm.parameterAsFile(self._parameters, name, self._context) or None
+
+    def text(self, name: str) -> str | None:
+        """Text; None when empty."""
+        return self._algorithm.parameterAsString(self._parameters, name, self._context).strip() or None
+
+    def choice(self, name: str) -> str:
+        """Text of a choice."""
+        return self._algorithm.parameterAsEnumString(self._parameters, name, self._context)
+
+    def integer(self, name: str) -> int | None:
+        """Whole number; None when not given."""
+        if self._missing(name):
+            return None
+        return self._algorithm.parameterAsInt(self._parameters, name, self._context)
+
+    def number(self, name: str) -> float | None:
+        """Number; None when not given."""
+        if self._missing(name):
+            return None
+        return self._algorithm.parameterAsDouble(self._parameters, name, self._context)
+
+    def _missing(self, name: str) -> bool:
+        default = self._algorithm.parameterDefinition(name).defaultValue()
+        return self._parameters.get(name, default) is None
+
+    def flag(self, name: str) -> bool:
+        """Yes or no."""
+        return self._algorithm.parameterAsBoolean(self._parameters, name, self._context)
+
+    def extent(self, name: str) -> tuple[float, float, float, float] | None:
+        """West, south, east, north in degrees (EPSG:4326); None when not given."""
+        if not self.given(name):
+            return None
+        from qgis.core import QgsCoordinateReferenceSystem
+
+        degrees = QgsCoordinateReferenceSystem("EPSG:4326")
+        box = self._algorithm.parameterAsExtent(self._parameters, name, self._context, degrees)
+        return box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()
+
+    def month(self, name: str) -> str | None:
+        """Month ``YYYY-MM`` of a date parameter; None when not given."""
+        moment = self._algorithm.parameterAsDateTime(self._parameters, name, self._context)
+        return moment.toString("yyyy-MM") if moment.isValid() else None
+
+    def matrix(self, name: str, columns: int) -> list[list[Any]]:
+        """Rows of a table; QGIS gives it flat from defaults and the command line, nested from JSON."""
+        cells = self._algorithm.parameterAsMatrix(self._parameters, name, self._context)
+        if cells and isinstance(cells[0], list | tuple):
+            cells = [cell for row in cells for cell in row]
+        return [cells[i : i + columns] for i in range(0, len(cells), columns)]
+
+    def output(self, name: str) -> str | None:
+        """Path of a raster or vector destination; None when it is not wanted."""
+        path = self._algorithm.parameterAsOutputLayer(self._parameters, name, self._context)
+        return self._remember(name, path)
+
+    def output_file(self, name: str) -> str | None:
+        """Path of a file or folder destination; None when it is not wanted."""
+        path = self._algorithm.parameterAsFileOutput(self._parameters, name, self._context)
+        return self._remember(name, path)
+
+    def output_folder(self, name: str) -> str | None:
+        """Path of a folder destination."""
+        return self._remember(name, self._algorithm.parameterAsString(self._parameters, name, self._context))
+
+    def _remember(self, name: str, path: str) -> str | None:
+        if not path:
+            return None
+        if path == QgsProcessing.TEMPORARY_OUTPUT:
+            path = QgsProcessingUtils.generateTempFilename(name.lower(), self._context)
+        self.outputs[name] = str(Path(path))
+        return self.outputs[name]

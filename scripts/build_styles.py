@@ -1,0 +1,162 @@
+"""Build the layer styles in processing_provider/styles from the palettes below.
+
+Diverging maps use ColorBrewer's RdBu with white at zero, red for loss; sequential ones viridis-like steps
+that stay ordered for colour-blind eyes. Run inside QGIS's Python: ``make styles``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from osgeo import gdal
+from qgis.core import (
+    Qgis,
+    QgsApplication,
+    QgsColorRampShader,
+    QgsGraduatedSymbolRenderer,
+    QgsMapLayer,
+    QgsMarkerSymbol,
+    QgsPalettedRasterRenderer,
+    QgsRasterLayer,
+    QgsRasterShader,
+    QgsRendererRange,
+    QgsSingleBandPseudoColorRenderer,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtGui import QColor
+
+STYLES = Path(__file__).parents[1] / "processing_provider" / "styles"
+RD_BU = [
+    "#67001f",
+    "#b2182b",
+    "#d6604d",
+    "#f4a582",
+    "#fddbc7",
+    "#ffffff",
+    "#d1e5f0",
+    "#92c5de",
+    "#4393c3",
+    "#2166ac",
+    "#053061",
+]
+VIRIDIS = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"]
+TREND_CLASSES = [
+    (1, "#b2182b", "Highly significant decrease (p < 0.01)"),
+    (2, "#ef8a62", "Significant decrease (p < 0.05)"),
+    (3, "#fddbc7", "Decrease, not significant"),
+    (4, "#f7f7f7", "No change"),
+    (5, "#d1e5f0", "Increase, not significant"),
+    (6, "#67a9cf", "Significant increase (p < 0.05)"),
+    (7, "#2166ac", "Highly significant increase (p < 0.01)"),
+]
+AQUIFERS = [
+    (11, "#deebf7", "11 major basin, recharge < 2 mm/yr"),
+    (12, "#9ecae1", "12 major basin, 2-20"),
+    (13, "#6baed6", "13 major basin, 20-100"),
+    (14, "#3182bd", "14 major basin, 100-300"),
+    (15, "#08519c", "15 major basin, > 300"),
+    (22, "#c7e9c0", "22 complex structure, < 20"),
+    (23, "#74c476", "23 complex structure, 20-100"),
+    (24, "#31a354", "24 complex structure, 100-300"),
+    (25, "#006d2c", "25 complex structure, > 300"),
+    (33, "#d8b365", "33 local and shallow, < 100"),
+    (34, "#8c510a", "34 local and shallow, > 100"),
+]
+FLAGS = [(0, "#f0f0f0", "Observed"), (1, "#fdae61", "Short gap, filled"), (2, "#d7191c", "Long gap, filled")]
+MASK = [(1, "#a6cee3", "Used")]
+
+
+def ramp(layer: QgsRasterLayer, colours: list[str], low: float, high: float) -> None:
+    """Linear colours over a range."""
+    values = np.linspace(low, high, len(colours))
+    items = [
+        QgsColorRampShader.ColorRampItem(float(v), QColor(c), f"{v:.4g}") for v, c in zip(values, colours, strict=True)
+    ]
+    function = QgsColorRampShader(low, high, None, Qgis.ShaderInterpolationMethod.Linear)
+    function.setColorRampItemList(items)
+    shader = QgsRasterShader()
+    shader.setRasterShaderFunction(function)
+    renderer = QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1, shader)
+    renderer.setClassificationMin(low)
+    renderer.setClassificationMax(high)
+    layer.setRenderer(renderer)
+
+
+def discrete(layer: QgsRasterLayer, steps: list[tuple[float, str, str]]) -> None:
+    """Colours of classes bounded above by each step."""
+    items = [QgsColorRampShader.ColorRampItem(v, QColor(c), label) for v, c, label in steps]
+    function = QgsColorRampShader(0, 1, None, Qgis.ShaderInterpolationMethod.Discrete)
+    function.setColorRampItemList(items)
+    shader = QgsRasterShader()
+    shader.setRasterShaderFunction(function)
+    layer.setRenderer(QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1, shader))
+
+
+def paletted(layer: QgsRasterLayer, classes: list[tuple[int, str, str]]) -> None:
+    """One colour for each value."""
+    layer.setRenderer(
+        QgsPalettedRasterRenderer(
+            layer.dataProvider(), 1, [QgsPalettedRasterRenderer.Class(v, QColor(c), label) for v, c, label in classes]
+        )
+    )
+
+
+def save(layer: QgsMapLayer, name: str) -> None:
+    """Write symbology alone, so that nothing of the scratch layer travels."""
+    categories = QgsMapLayer.StyleCategory.Symbology
+    message, done = layer.saveNamedStyle(str(STYLES / f"{name}.qml"), categories)
+    if not done:
+        raise SystemExit(message)
+
+
+def wells() -> None:
+    """Wells coloured by their trend, red for falling."""
+    layer = QgsVectorLayer("Point?field=trend_well:double", "wells", "memory")
+    bounds = [-1e6, -2, -1, -0.5, -0.1, 0.1, 0.5, 1, 2, 1e6]
+    colours = ["#67001f", "#b2182b", "#d6604d", "#f4a582", "#ffffff", "#92c5de", "#4393c3", "#2166ac", "#053061"]
+    ranges = []
+    for low, high, colour in zip(bounds[:-1], bounds[1:], colours, strict=True):
+        symbol = QgsMarkerSymbol.createSimple(
+            {"name": "circle", "color": colour, "size": "2.4", "outline_color": "#404040", "outline_width": "0.2"}
+        )
+        label = f"< {high:g}" if low < -1e5 else f"> {low:g}" if high > 1e5 else f"{low:g} to {high:g}"
+        ranges.append(QgsRendererRange(low, high, symbol, f"{label} cm/yr"))
+    layer.setRenderer(QgsGraduatedSymbolRenderer("trend_well", ranges))
+    save(layer, "wells")
+
+
+def main() -> None:
+    """Write all styles."""
+    application = QgsApplication([], False)
+    application.initQgis()
+    STYLES.mkdir(exist_ok=True)
+    gdal.UseExceptions()
+    path = "/vsimem/scratch.tif"
+    gdal.GetDriverByName("GTiff").Create(path, 2, 2, 1, gdal.GDT_Float32).FlushCache()
+    layer = QgsRasterLayer(path, "scratch")
+    ramp(layer, RD_BU, -10, 10)
+    save(layer, "anomaly")
+    ramp(layer, RD_BU, -1, 1)
+    save(layer, "slope")
+    ramp(layer, VIRIDIS, 0, 1)
+    save(layer, "sequential")
+    discrete(
+        layer,
+        [
+            (0.01, "#54278f", "p < 0.01"),
+            (0.05, "#9e9ac8", "p < 0.05"),
+            (0.1, "#dadaeb", "p < 0.1"),
+            (float("inf"), "#f7f7f7", "not significant"),
+        ],
+    )
+    save(layer, "p_value")
+    for name, classes in {"trend_classes": TREND_CLASSES, "aquifers": AQUIFERS, "flags": FLAGS, "mask": MASK}.items():
+        paletted(layer, classes)
+        save(layer, name)
+    wells()
+    application.exitQgis()
+
+
+if __name__ == "__main__":
+    main()
