@@ -46,7 +46,7 @@ styles: setup ## rebuild the layer styles
 	@$(BIN)/python scripts/build_styles.py
 
 models: install ## rebuild the bundled models
-	@$(BIN)/python models/build_models.py
+	@QT_HASH_SEED=0 $(BIN)/python models/build_models.py
 
 docs: install ## rebuild the pages of the algorithms
 	@$(BIN)/python scripts/build_docs.py

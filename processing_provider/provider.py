@@ -6,7 +6,8 @@ from importlib import import_module
 from pathlib import Path
 
 from gwsa_qgis.processing_provider.base import ICONS, PACKAGES, install_hint, missing_packages, tr
-from qgis.core import QgsProcessingModelAlgorithm, QgsProcessingProvider
+from gwsa_qgis.processing_provider.bundled_model import BundledModel
+from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from gwsa_qgis import __version__
@@ -67,7 +68,6 @@ class GwsaProvider(QgsProcessingProvider):
             algorithm = getattr(import_module(f"gwsa_qgis.processing_provider.{module}"), name)
             self.addAlgorithm(algorithm())
         for path in sorted(MODELS.glob("*.model3")):
-            model = QgsProcessingModelAlgorithm()
-            if model.fromFile(str(path)):
-                model.setSourceFilePath(str(path))
+            model = BundledModel(path, self.svgIconPath())
+            if model.readable:
                 self.addAlgorithm(model)

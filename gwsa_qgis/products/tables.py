@@ -10,7 +10,22 @@ import numpy as np
 
 from gwsa_qgis.errors import InvalidMonths, UnreadableInput
 
-MISSING_WORDS = {"", "na", "n/a", "nan", "null", "none", "-", "--", "missing", "#n/a", "-9999", "-9999.0", "-999", "-99999"}
+MISSING_WORDS = {
+    "",
+    "na",
+    "n/a",
+    "nan",
+    "null",
+    "none",
+    "-",
+    "--",
+    "missing",
+    "#n/a",
+    "-9999",
+    "-9999.0",
+    "-999",
+    "-99999",
+}
 _YEAR_FIRST = re.compile(r"^\s*((?:1[89]|20|21)\d\d)(?:[-/.]?(\d{1,2})(?:[-/.]?(\d{1,2}))?)?(?:[T ].*)?\s*$")
 _YEAR_LAST = re.compile(r"^\s*(\d{1,2})[-/.](\d{1,2})[-/.]((?:1[89]|20|21)\d\d)(?:[T ].*)?\s*$")
 

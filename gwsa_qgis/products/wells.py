@@ -277,9 +277,7 @@ def _files_of_wells(folder: str | Path, names: list[str]) -> list[tuple[Path, in
     return found
 
 
-def _read_any(
-    path: str | Path, position: dict[str, int], id_field: str, date_field: str, value_field: str
-) -> Readings:
+def _read_any(path: str | Path, position: dict[str, int], id_field: str, date_field: str, value_field: str) -> Readings:
     header, rows = read_table(path)
     if sum(month_of(name) is not None for name in header) > max(2, len(header) // 2):
         return _wide_by_well(path, header, rows, position, id_field)

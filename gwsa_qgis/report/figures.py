@@ -163,7 +163,9 @@ def binned_wells(
     figure = new_figure(5.2, 4.6)
     axes = figure.subplots()
     if band is not None:
-        axes.fill_between(band[0], band[2], band[3], color="#d95f02", alpha=0.2, linewidth=0, label="95 % band of the fit")
+        axes.fill_between(
+            band[0], band[2], band[3], color="#d95f02", alpha=0.2, linewidth=0, label="95 % band of the fit"
+        )
         axes.plot(band[0], band[1], color="#d95f02", linewidth=1.4, label="linear fit of the bin means")
     axes.errorbar(x, y, yerr=sem, fmt="o", color=POINT, capsize=2, markersize=5, label="bin means and their SEM")
     limits = [float(np.nanmin(x)), float(np.nanmax(x))]
@@ -181,7 +183,15 @@ def well_map(longitudes: np.ndarray, latitudes: np.ndarray, values: np.ndarray, 
     axes = figure.subplots()
     limit = float(np.nanquantile(np.abs(values), 0.95)) if np.isfinite(values).any() else 1.0
     points = axes.scatter(
-        longitudes, latitudes, c=values, cmap="RdBu", vmin=-(limit or 1), vmax=limit or 1, s=16, edgecolors=INK, linewidths=0.3
+        longitudes,
+        latitudes,
+        c=values,
+        cmap="RdBu",
+        vmin=-(limit or 1),
+        vmax=limit or 1,
+        s=16,
+        edgecolors=INK,
+        linewidths=0.3,
     )
     figure.colorbar(points, ax=axes, label=label, shrink=0.85, extend="both")
     axes.set_aspect("equal", adjustable="datalim")

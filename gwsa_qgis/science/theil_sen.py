@@ -15,7 +15,9 @@ import numpy as np
 from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.science.ranks import count_inversions, kendall_variance, ordinal_ranks, tie_sums, usable_blocks
 
-SAMPLE_PAIRS = 1024
+SAMPLE_PAIRS = 512
+NEIGHBOURS = 16
+FEWEST_PAIRS = 4096
 FULL_BYTES = 8 * 2**20
 
 
@@ -128,7 +130,7 @@ def select_pair_slopes(values: np.ndarray, times: np.ndarray, ranks: np.ndarray,
     selected = np.zeros(ranks.shape)
     n_pairs = values.shape[1] * (values.shape[1] - 1) // 2
     open_rows = np.flatnonzero(~constant)
-    if n_pairs <= 4 * SAMPLE_PAIRS:
+    if n_pairs <= FEWEST_PAIRS:
         selected[open_rows] = _select_from_all(values[open_rows], times[open_rows], ranks[open_rows], spans)
         return selected
     varied, varied_times = values[open_rows], times[open_rows]
@@ -159,17 +161,9 @@ def _select_by_bracket(
     """Select one pair slope per series inside a bracket from the sample; NaN where the bracket missed it."""
     n_block, n_values = values.shape
     n_pairs = n_values * (n_values - 1) // 2
-    row = np.arange(n_block)
-    position = np.clip(np.round((rank + 1.0) / n_pairs * SAMPLE_PAIRS), 0, SAMPLE_PAIRS - 1).astype(np.int64)
-    # Counting below the sample's guess tells how far off it is; only the way from there is left to chance.
-    guess = sample[row, position]
-    off = (rank - count_inversions(ordinal_ranks(values - guess[:, None] * times))) / n_pairs * SAMPLE_PAIRS
-    margin = 3.5 * np.sqrt(np.abs(off)) + 3.0
-    low_position = np.floor(position + off - margin).astype(np.int64)
-    high_position = np.ceil(position + off + margin).astype(np.int64)
+    guess, width = _guess_by_counting(values, times, rank, sample)
     steepest = (values.max(axis=1) - values.min(axis=1)) * 1.001
-    low = np.where(low_position >= 0, sample[row, np.clip(low_position, 0, SAMPLE_PAIRS - 1)], -steepest)
-    high = np.where(high_position < SAMPLE_PAIRS, sample[row, np.clip(high_position, 0, SAMPLE_PAIRS - 1)], steepest)
+    low, high = np.maximum(guess - width, -steepest), np.minimum(guess + width, steepest)
     # Rounding of y - b t may put a pair whose slope is within `blur` of an edge on its wrong side.
     span_of_time = times[:, -1]
     blur = 16 * np.finfo(np.float64).eps * (np.abs(values).max(axis=1) + np.maximum(-low, high) * span_of_time)
@@ -203,6 +197,28 @@ def _select_by_bracket(
     safe = usable & (table[:, place] > low + blur) & (table[:, place + span] < high - blur)
     result[safe] = found[safe]
     return result
+
+
+def _guess_by_counting(
+    values: np.ndarray, times: np.ndarray, rank: np.ndarray, sample: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Guess the slope of a rank from the ordered sample, and how far off the guess may be.
+
+    Counting the slopes below a guess tells by how many ranks it is off; the sample tells how far to go for them.
+    """
+    n_pairs = values.shape[1] * (values.shape[1] - 1) // 2
+    row = np.arange(values.shape[0])
+    per_sample = n_pairs / SAMPLE_PAIRS
+    position = rank / per_sample
+    for _ in range(2):
+        position = np.clip(np.round(position), 0, SAMPLE_PAIRS - 1).astype(np.int64)
+        guess = sample[row, position]
+        off = (rank - count_inversions(ordinal_ranks(values - guess[:, None] * times))) / per_sample
+        last, position = position, position + off
+    # What is still off is small, so that the spacing of the neighbours in the sample is enough to go there.
+    before, after = np.maximum(last - NEIGHBOURS, 0), np.minimum(last + NEIGHBOURS, SAMPLE_PAIRS - 1)
+    per_position = (sample[row, after] - sample[row, before]) / (after - before)
+    return guess + off * per_position, per_position * (0.7 * np.abs(off) + 2.5)
 
 
 def _pairs_between(low_ranks: np.ndarray, high_ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -126,7 +126,7 @@ class Groundwater:
         recharge = recharge * (1 - 0.75 * land.ruggedness)
         self._quick = self._quick * 0.75 + 0.65 * recharge
         self._slow = self._slow * (1 - 1 / self._delay) + 0.15 * recharge
-        table = 7.0 * self._gain * (0.6 + 0.01 * land.soils["sand"]) * weather.wetness * (1 - 0.5 * land.ruggedness)
+        table = 13.0 * self._gain * (0.6 + 0.01 * land.soils["sand"]) * weather.wetness * (1 - 0.5 * land.ruggedness)
         for begin, acceleration, rate in self._pumping:
             stress = max(0.0, min(2.2, 0.45 + acceleration * (year - begin))) if year >= begin else 0.0
             if stress:
@@ -134,7 +134,7 @@ class Groundwater:
                 season = 1 + 0.8 * np.cos(weather.season - 3.9)
                 self._depletion = self._depletion - rate * np.float32(stress * season / 12) * dry
         cycle = np.cos(weather.season - 1.9 + self._lag)
-        relief = land.valley * (1.5 * cycle + 3.2 * (weather.wetness - 0.5)) * (0.5 + land.ruggedness)
+        relief = land.valley * (2.2 * cycle + 7.0 * (weather.wetness - 0.5)) * (0.5 + land.ruggedness)
         own = 0.95 * self._own.step() + 0.5 * self._own_season * np.cos(weather.season - 0.7)
         own = own + self._own_trend * np.float32(0.07 * (year - 2012))
         broad = 1.1 * np.tensordot(self._broad_series[t], self._broad_patterns, 1) + 2.2 * cycle
@@ -168,8 +168,8 @@ class Instruments:
         self._error = {name: RedField(fields, 2.3, 0.6, longest=2) for name in ("pr", "et", "sm", "ndvi")}
         self._bias = {name: fields.draw(2.6, 3) for name in ("et", "sm", "ndvi", "lst")}
         cells = PowerLawFields(grid.cells, 4, [seed, 32])
-        self._model_error, self._model_gain = RedField(cells, 2.6, 0.85, longest=4), 1 + 0.1 * cells.draw(3.5, 8)
-        self._model_error_snow = 1 + 0.15 * cells.draw(3.0, 6)
+        self._model_error, self._model_gain = RedField(cells, 2.6, 0.85, longest=4), 1 + 0.05 * cells.draw(3.5, 8)
+        self._model_error_snow = 1 + 0.08 * cells.draw(3.0, 6)
         shape = (months.size, grid.pixels, grid.pixels)
         self._groundwater = np.empty(shape, np.float32)
         self._products = {name: np.empty(shape, np.float32) for name in ("tas", "pr", "et", "sm", "ndvi", "lst")}
@@ -208,7 +208,7 @@ class Instruments:
         product["et"][t] = np.clip(weather.evaporation * (1 + 0.1 * self._bias["et"] + 0.08 * error["et"]), 0, None)
         wetness = weather.wetness + 0.03 * self._bias["sm"] + 0.035 * error["sm"]
         product["sm"][t] = np.clip(0.04 + 0.4 * wetness, 0.01, 0.6)
-        product["ndvi"][t] = np.clip(weather.greenness + 0.03 * self._bias["ndvi"] + 0.02 * error["ndvi"], -0.15, 0.95)
+        product["ndvi"][t] = np.clip(weather.greenness + 0.02 * self._bias["ndvi"] + 0.02 * error["ndvi"], -0.15, 0.95)
         product["lst"][t] = weather.surface_temperature + 0.8 * self._bias["lst"]
 
     def _record_land_model(self, weather: Weather) -> None:

@@ -72,8 +72,8 @@ class Climate:
         rain, warmth = self._rain_and_warmth(season)
         self._at += 1
         growing = np.clip((warmth - 4) / 14, 0, 1)
-        dry_season = 0.35 + 0.65 * np.clip(-np.cos(season - 0.9), 0, 1)
-        watering = land.greening * (0.25 + 0.75 * growing) * dry_season
+        dry_season = 0.5 + 0.5 * np.clip(-np.cos(season - 0.9), 0, 1)
+        watering = land.greening * (0.35 + 0.65 * growing) * dry_season
         snowfall = rain / (1 + np.exp(np.clip((warmth - 0.5) / 1.3, -30, 30)))
         melt = np.minimum(self._snow, 1.7 * np.clip(warmth + 1.5, 0, None))
         # above 45 cm new snow turns to ice and flows away, which keeps the pack of high peaks from growing for ever
@@ -89,9 +89,9 @@ class Climate:
         wetness = self._water / self._capacity
         self._lagged_wetness = 0.5 * self._lagged_wetness + 0.5 * wetness
         plants = 1 / (1 + np.exp(-7 * (self._lagged_wetness - 0.42))) * (0.35 + 0.65 * growing)
-        greenness = 0.13 + 0.05 * self._vegetation * growing + 0.5 * plants * (1 - 0.6 * land.ruggedness)
-        greenness = greenness + 0.42 * watering * (1 - 0.5 * plants) - 0.12 * np.clip(self._snow, 0, 1)
-        surface = warmth + 2 + 9 * growing * (1 - wetness) - 6 * watering - 3 * np.clip(self._snow / 3, 0, 1)
+        greenness = 0.13 + 0.035 * self._vegetation * growing + 0.5 * plants * (1 - 0.6 * land.ruggedness)
+        greenness = greenness + 0.48 * watering * (1 - 0.4 * plants) - 0.12 * np.clip(self._snow, 0, 1)
+        surface = warmth + 2 + 9 * growing * (1 - wetness) - 8 * watering - 3 * np.clip(self._snow / 3, 0, 1)
         return Weather(
             month=month, season=season, precipitation=rain, temperature=warmth, evaporation=evaporation,
             soil_water=self._water, wetness=wetness, drainage=drainage, snow=self._snow,

@@ -163,8 +163,8 @@ def test_a_pure_sine_is_recovered():
     short = fill_gaps(with_gaps(sine, SHORT), MONTHS)
     assert np.abs(short.filled - sine).max() < 0.02
     both = fill_gaps(with_gaps(sine, SHORT, LONG), MONTHS)
-    assert np.abs(both.filled - sine)[:, at(LONG)].max() < 0.3
-    assert (both.long_error < 0.3).all()
+    assert np.abs(both.filled - sine)[:, at(LONG)].max() < 0.15
+    assert (both.long_error < 0.01).all()
     # Stage a joins the two missions, which breaks the sine: only fills within a window of the joint feel it.
     assert np.abs(both.filled - sine)[:, at(SHORT[:-2])].max() < 0.02
 

@@ -1,0 +1,423 @@
+"""Build the bundled models with PyQGIS; run by ``make models``, checked by a test that rebuilds and compares."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsApplication,
+    QgsProcessing,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterField,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+    QgsProcessingParameterVectorLayer,
+)
+from qgis.PyQt.QtCore import QPointF, QSizeF
+
+HERE = Path(__file__).parent
+COLUMN, ROW = 260.0, 90.0
+SOIL = ("clay", "silt", "sand", "cfvo", "cec", "phh2o", "soc", "nitrogen")
+
+
+class Input(str):
+    """Name of a model parameter, as the source of a step's value."""
+
+
+class Output(tuple):
+    """(step, output name), as the source of a later step's value."""
+
+    def __new__(cls, step: str, name: str = "OUTPUT") -> Output:
+        """Name a step's output."""
+        return super().__new__(cls, (step, name))
+
+
+class Builder:
+    """Builds one model: inputs in a column, steps in the columns that they are given."""
+
+    def __init__(self, name: str, label: str, group: str, help: dict[str, str]) -> None:
+        self.model = QgsProcessingModelAlgorithm(label, group)
+        self.model.setName(label)
+        self._file_name, self._inputs, self._rows = name, 0, {}
+        self.model.setHelpContent(help)
+
+    def input(self, parameter: QgsProcessingParameterDefinition, help: str, advanced: bool = False) -> Input:
+        """Add a parameter of the model."""
+        parameter.setHelp(help)
+        if advanced:
+            parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
+        component = QgsProcessingModelParameter(parameter.name())
+        component.setPosition(QPointF(0, ROW * self._inputs))
+        component.setSize(QSizeF(200, 30))
+        self._inputs += 1
+        self.model.addModelParameter(parameter, component)
+        return Input(parameter.name())
+
+    def step(
+        self,
+        name: str,
+        column: int,
+        algorithm: str,
+        values: dict[str, Any],
+        outputs: dict[str, tuple[str, str]] | None = None,
+        label: str = "",
+    ) -> None:
+        """Add a step; `outputs` maps its outputs to (name, description) of model outputs."""
+        child = QgsProcessingModelChildAlgorithm(f"gwsa:{algorithm}")
+        child.setChildId(name)
+        child.setDescription(label or child.algorithm().displayName())
+        for parameter, value in values.items():
+            child.addParameterSources(parameter, self._sources(value))
+        final = {}
+        for position, (output, (wanted, description)) in enumerate((outputs or {}).items()):
+            model_output = QgsProcessingModelOutput(wanted, description)
+            model_output.setDescription(description)
+            model_output.setChildId(name)
+            model_output.setChildOutputName(output)
+            model_output.setPosition(QPointF(COLUMN * (column + 1), ROW * (self._rows.get(column, 0) + position / 2)))
+            model_output.setSize(QSizeF(200, 30))
+            final[wanted] = model_output
+        child.setModelOutputs(final)
+        row = self._rows.get(column, 0)
+        self._rows[column] = row + 1 + len(final) // 2
+        child.setPosition(QPointF(COLUMN * column, ROW * row))
+        child.setSize(QSizeF(200, 30))
+        self.model.addChildAlgorithm(child)
+
+    @staticmethod
+    def _sources(value: Any) -> list[QgsProcessingModelChildParameterSource]:
+        source = QgsProcessingModelChildParameterSource
+        items = value if isinstance(value, list) else [value]
+        result = []
+        for item in items:
+            if isinstance(item, Input):
+                result.append(source.fromModelParameter(str(item)))
+            elif isinstance(item, Output):
+                result.append(source.fromChildOutput(*item))
+            else:
+                result.append(source.fromStaticValue(item))
+        return result
+
+    def save(self, folder: Path) -> Path:
+        """Write the .model3 file."""
+        self.model.updateDestinationParameters()
+        path = folder / f"{self._file_name}.model3"
+        if not self.model.toFile(str(path)):
+            raise SystemExit(f"{path} cannot be written")
+        return path
+
+
+def folder(name: str, label: str) -> QgsProcessingParameterFile:
+    """Parameter for a folder."""
+    return QgsProcessingParameterFile(name, label, QgsProcessingParameterFile.Behavior.Folder)
+
+
+def choice(name: str, label: str, options: list[str]) -> QgsProcessingParameterEnum:
+    """Parameter for a fixed text; the first is the default."""
+    return QgsProcessingParameterEnum(name, label, options, False, options[0], False, True)
+
+
+def complete_chain(target: Path) -> Path:
+    """GRACE to corrected fine stack."""
+    b = Builder(
+        "complete_chain",
+        "Complete chain",
+        "Models",
+        {
+            "ALG_DESC": "From agencies' files to monthly fine maps of groundwater storage anomaly (cm): imports GRACE and "
+            "GLDAS, fills gaps, takes land-surface storages off, masks water and ice, prepares predictors, trains, "
+            "predicts and closes the map on the data. PRESET and METHOD choose between the recommended chain and the "
+            "published one (published with spline).",
+            "ALG_CREATOR": "gwsa_qgis",
+            "ALG_VERSION": "1",
+            "OUTPUT": "Monthly stack of groundwater storage anomaly on the fine grid, cm.",
+        },
+    )
+    inputs = _complete_inputs(b)
+    _storage_steps(b, inputs)
+    _mask_steps(b, inputs)
+    _predictor_steps(b, inputs)
+    _downscale_steps(b, inputs)
+    return b.save(target)
+
+
+def _complete_inputs(b: Builder) -> dict[str, Input]:
+    file, raster = QgsProcessingParameterFile, QgsProcessingParameterRasterLayer
+    polygons = [QgsProcessing.SourceType.TypeVectorPolygon]
+    kind = QgsProcessing.SourceType.TypeRaster
+    added = [
+        b.input(file("GRACE", "GRACE mascon file"), "NetCDF file of CSR or JPL."),
+        b.input(file("MASCON_MAP", "Mascon mapping file", optional=True), "NetCDF file with mascon_id. Optional."),
+        b.input(file("LAND_MASK_FILE", "Land mask file", optional=True), "NetCDF file of the land mask. Optional."),
+        b.input(folder("GLDAS", "GLDAS folder"), "Folder of GLDAS_NOAH025_M files."),
+        b.input(folder("CHELSA", "CHELSA folder"), "Folder of CHELSA_tas_*.tif and CHELSA_pr_*.tif files."),
+        b.input(folder("SOIL_MOISTURE", "Soil moisture folder"), "Folder of monthly surface soil moisture."),
+        b.input(folder("EVAPOTRANSPIRATION", "Evapotranspiration folder"), "Folder of PML_V2 files."),
+        b.input(folder("NDVI", "NDVI folder"), "Folder of MOD13A1 files."),
+        b.input(folder("LST", "Land surface temperature folder"), "Folder of MOD11A2 files."),
+        b.input(folder("SOIL", "SoilGrids folder"), "Folder of SoilGrids files, three depths of eight properties."),
+        b.input(raster("ELEVATION", "Elevation"), "GMTED2010 mean or another elevation raster."),
+        b.input(QgsProcessingParameterMultipleLayers("WATER", "JRC yearly classes", kind), "Tiles of all years."),
+        b.input(QgsProcessingParameterVectorLayer("GLACIERS", "Glacier outlines", polygons), "RGI polygons."),
+        b.input(QgsProcessingParameterVectorLayer("AQUIFERS", "Aquifer polygons", polygons), "WHYMAP polygons."),
+        b.input(
+            QgsProcessingParameterField("AQUIFER_FIELD", "Class field", "HYGEO2", "AQUIFERS"), "Class of the polygons."
+        ),
+        b.input(raster("TEMPLATE", "Template"), "A raster on the fine grid; its extent is the map's."),
+        b.input(
+            QgsProcessingParameterNumber("FACTOR", "Fine cells per coarse cell", defaultValue=30, minValue=1),
+            "Along one side; 30 for 0.25 deg and 1 km.",
+        ),
+        b.input(choice("PRESET", "Preset", ["recommended", "published"]), "How models are trained.", True),
+        b.input(choice("METHOD", "Correction", ["exact", "spline"]), "How the map is closed on the data.", True),
+        b.input(
+            QgsProcessingParameterNumber("SEARCH_ITERATIONS", "Search iterations", defaultValue=10, minValue=1),
+            "Settings tried when training.",
+            True,
+        ),
+        b.input(QgsProcessingParameterNumber("SEED", "Seed", defaultValue=0, minValue=0), "Same seed, same map.", True),
+    ]
+    return {str(name): name for name in added}
+
+
+def _storage_steps(b: Builder, i: dict[str, Input]) -> None:
+    b.step(
+        "grace",
+        1,
+        "importgrace",
+        {
+            "INPUT": i["GRACE"],
+            "MASCON_MAP": i["MASCON_MAP"],
+            "LAND_MASK_FILE": i["LAND_MASK_FILE"],
+            "EXTENT": i["TEMPLATE"],
+        },
+        {"MASCONS": ("MASCONS", "Native mascons")},
+    )
+    b.step("gldas", 2, "importgldas", {"FOLDER": i["GLDAS"], "TEMPLATE": Output("grace")})
+    b.step(
+        "filled",
+        2,
+        "fillgaps",
+        {"INPUT": Output("grace"), "MASCONS": Output("grace", "MASCONS"), "PRESET": i["PRESET"]},
+        {"OUTPUT": ("TWSA", "TWSA, filled")},
+    )
+    storages = {name: Output("gldas", name) for name in ("SMS", "SWE", "CWS")}
+    b.step(
+        "balance",
+        3,
+        "waterbalance",
+        {"TWSA": Output("filled"), "OBSERVED": Output("grace"), **storages},
+        {"OUTPUT": ("GWSA_COARSE", "GWSA, coarse")},
+    )
+
+
+def _mask_steps(b: Builder, i: dict[str, Input]) -> None:
+    b.step("water", 3, "watermask", {"INPUTS": i["WATER"], "TEMPLATE": i["TEMPLATE"]})
+    b.step("glaciers", 3, "glaciermask", {"GLACIERS": i["GLACIERS"], "TEMPLATE": i["TEMPLATE"]})
+    b.step(
+        "mask",
+        4,
+        "basemask",
+        {"INPUTS": [Output("water"), Output("glaciers")]},
+        {"OUTPUT": ("MASK", "Baseline mask")},
+    )
+    b.step(
+        "classes",
+        4,
+        "aquiferclasses",
+        {"INPUT": i["AQUIFERS"], "FIELD": i["AQUIFER_FIELD"], "TEMPLATE": i["TEMPLATE"], "FACTOR": i["FACTOR"]},
+        {"OUTPUT": ("CLASSES", "Aquifer classes"), "COARSE": ("CLASSES_COARSE", "Aquifer classes, coarse")},
+    )
+
+
+def _predictor_steps(b: Builder, i: dict[str, Input]) -> None:
+    # name of the predictor, folder, file pattern, product
+    products = [
+        ("TAS", "CHELSA", "CHELSA_tas_*.tif", "chelsa"),
+        ("PRE", "CHELSA", "CHELSA_pr_*.tif", "chelsa"),
+        ("SM", "SOIL_MOISTURE", "*.tif", "generic"),
+        ("ET", "EVAPOTRANSPIRATION", "*.tif", "pml"),
+        ("NDVI", "NDVI", "*.tif", "mod13a1"),
+        ("LST", "LST", "*.tif", "mod11a2"),
+        *((name, "SOIL", f"{name}_*.tif", "soilgrids") for name in SOIL),
+    ]
+    for name, place, pattern, product in products:
+        values = {"FOLDER": i[place], "PATTERN": pattern, "PRODUCT": product}
+        b.step(name, 4, "monthlystack", values, label=f"{name}: monthly stack")
+    for name in ("PRE", "ET"):
+        b.step(f"{name}_ACC", 5, "accumulate", {"INPUT": Output(name)}, label=f"{name}: accumulate")
+    names = [name for name, *_ in products] + ["PRE_ACC", "ET_ACC"]
+    b.step(
+        "predictors",
+        6,
+        "preparepredictors",
+        {
+            "INPUTS": [*(Output(name) for name in names), i["ELEVATION"]],
+            "NAMES": ",".join([*names, "DEM"]),
+            "TEMPLATE": i["TEMPLATE"],
+            "FACTOR": i["FACTOR"],
+            "MASK": Output("mask"),
+        },
+        {"FINE": ("PREDICTORS_FINE", "Fine predictors"), "COARSE": ("PREDICTORS_COARSE", "Coarse predictors")},
+    )
+
+
+def _downscale_steps(b: Builder, i: dict[str, Input]) -> None:
+    b.step(
+        "models",
+        7,
+        "trainmodels",
+        {
+            "TARGET": Output("balance"),
+            "PREDICTORS": Output("predictors", "COARSE"),
+            "AQUIFERS": Output("classes", "COARSE"),
+            "PRESET": i["PRESET"],
+            "MASCONS": Output("grace", "MASCONS"),
+            "SEARCH_ITERATIONS": i["SEARCH_ITERATIONS"],
+            "SEED": i["SEED"],
+        },
+        {
+            "MODEL": ("MODEL", "Trained models"),
+            "METRICS": ("TRAINING_SCORES", "Training scores"),
+            "REPORT": ("TRAINING_REPORT", "Training report"),
+        },
+    )
+    b.step(
+        "prediction",
+        8,
+        "predict",
+        {
+            "MODEL": Output("models", "MODEL"),
+            "PREDICTORS": Output("predictors", "FINE"),
+            "AQUIFERS": Output("classes"),
+            "MASK": Output("mask"),
+        },
+    )
+    b.step(
+        "corrected",
+        9,
+        "correctresiduals",
+        {
+            "PREDICTION": Output("prediction"),
+            "TARGET": Output("balance"),
+            "METHOD": i["METHOD"],
+            "MASCONS": Output("grace", "MASCONS"),
+        },
+        {"OUTPUT": ("OUTPUT", "GWSA, fine"), "CLOSURE": ("CLOSURE", "Closure table")},
+    )
+
+
+def trend_and_classes(target: Path) -> Path:
+    """Monthly stack to trend, significance and classes."""
+    b = Builder(
+        "trend_and_classes",
+        "Trend and classes",
+        "Models",
+        {
+            "ALG_DESC": "Masks a monthly stack and maps its Theil-Sen trend (cm per year), the significance corrected for "
+            "autocorrelation, the plain significance and the seven trend classes, with a report of area shares.",
+            "ALG_CREATOR": "gwsa_qgis",
+            "ALG_VERSION": "1",
+        },
+    )
+    stack = b.input(QgsProcessingParameterRasterLayer("INPUT", "Monthly stack"), "For example the fine GWSA, cm.")
+    mask = b.input(QgsProcessingParameterRasterLayer("MASK", "Mask"), "Cells to use, on the same grid.")
+    unit = b.input(choice("UNIT", "Slope per", ["year", "month"]), "Time unit of the slope.")
+    correction = b.input(
+        choice("CORRECTION", "Correction for autocorrelation", ["ar1", "none"]), "none is the published test.", True
+    )
+    b.step("masked", 1, "applymask", {"INPUT": stack, "MASK": mask})
+    b.step(
+        "trend",
+        2,
+        "trend",
+        {"INPUT": Output("masked"), "UNIT": unit, "CORRECTION": correction},
+        {
+            "SLOPE": ("SLOPE", "Trend"),
+            "P_VALUE": ("P_VALUE", "Significance (p)"),
+            "P_PLAIN": ("P_PLAIN", "Significance, plain test (p)"),
+            "CLASSES": ("CLASSES", "Trend classes"),
+            "REPORT": ("REPORT", "Trend report"),
+        },
+    )
+    return b.save(target)
+
+
+def validation(target: Path) -> Path:
+    """Fine map against the coarse data and against wells."""
+    b = Builder(
+        "validation",
+        "Validation",
+        "Models",
+        {
+            "ALG_DESC": "Compares a fine map of groundwater storage anomaly with the coarse data that it was made from, and "
+            "with groundwater levels in wells.",
+            "ALG_CREATOR": "gwsa_qgis",
+            "ALG_VERSION": "1",
+        },
+    )
+    raster = QgsProcessingParameterRasterLayer
+    points = [QgsProcessing.SourceType.TypeVectorPoint]
+    fine = b.input(raster("FINE", "GWSA, fine"), "Monthly stack, cm.")
+    coarse = b.input(raster("COARSE", "GWSA, coarse"), "Monthly stack, cm.")
+    classes = b.input(raster("CLASSES_COARSE", "Aquifer classes, coarse", optional=True), "Figures for each class.")
+    mascons = b.input(raster("MASCONS", "Native mascons", optional=True), "Compare on these.")
+    wells = b.input(QgsProcessingParameterVectorLayer("WELLS", "Wells", points), "Points with a station identifier.")
+    levels = b.input(QgsProcessingParameterFile("LEVELS", "Levels"), "Table of levels (CSV).")
+    start = b.input(QgsProcessingParameterString("START", "First month", "2006-01"), "YYYY-MM", True)
+    end = b.input(QgsProcessingParameterString("END", "Last month", "2020-12"), "YYYY-MM, included", True)
+    b.step(
+        "consistency",
+        1,
+        "consistency",
+        {"FINE": fine, "COARSE": coarse, "AQUIFERS": classes, "MASCONS": mascons},
+        {
+            "METRICS": ("CONSISTENCY", "Consistency figures"),
+            "REPORT": ("CONSISTENCY_REPORT", "Consistency report"),
+        },
+    )
+    b.step(
+        "wells",
+        1,
+        "validatewells",
+        {"GWSA": fine, "COARSE": coarse, "WELLS": wells, "LEVELS": levels, "START": start, "END": end},
+        {
+            "OUTPUT": ("OUTPUT", "Wells with figures"),
+            "METRICS": ("WELL_FIGURES", "Well figures"),
+            "REPORT": ("WELL_REPORT", "Well report"),
+        },
+    )
+    return b.save(target)
+
+
+MODELS = (complete_chain, trend_and_classes, validation)
+
+
+def main() -> None:
+    """Build all models into this folder, or into the one given."""
+    application = QgsApplication([], False)
+    application.initQgis()
+    from gwsa_qgis.plugin import GwsaPlugin
+
+    plugin = GwsaPlugin(None)
+    plugin.initProcessing()
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
+    for build in MODELS:
+        print(build(target))
+    plugin.unload()
+    application.exitQgis()
+
+
+if __name__ == "__main__":
+    main()
