@@ -36,7 +36,7 @@ def split_source(path: str | Path) -> tuple[str, str]:
 
 
 def attributes_of(item: gdal.MDArray | gdal.Group) -> dict[str, object]:
-    """Attributes by lower-case name: CSR writes ``Units`` where CF says ``units``."""
+    """Attributes by lower-case name."""
     found = {}
     for attribute in item.GetAttributes():
         try:
@@ -63,6 +63,7 @@ class NetcdfFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path, self.variable = split_source(path)
+        self._classic: dict[str, dict[str, str]] = {}
         if not Path(self.path).exists():
             raise UnreadableInput(f"{self.path} is not there", "give an existing NetCDF file")
         try:
@@ -89,6 +90,17 @@ class NetcdfFile:
     def array(self, name: str) -> gdal.MDArray:
         """Open a variable by its exact name."""
         return self._root.OpenMDArray(name)
+
+    def classic_tags(self, variable: str) -> dict[str, str]:
+        """Attributes of a variable and its axes as ``name#attribute``, in lower case, from GDAL's raster interface."""
+        if variable not in self._classic:
+            try:
+                dataset = gdal.OpenEx(f'NETCDF:"{self.path}":{variable}', gdal.OF_RASTER)
+                tags = dataset.GetMetadata()
+            except RuntimeError:  # HDF5, or a variable that is no raster
+                tags = {}
+            self._classic[variable] = {key.lower(): value for key, value in tags.items()}
+        return self._classic[variable]
 
     def variables(self) -> list[str]:
         """Names of the variables that have a latitude and a longitude."""
@@ -152,7 +164,7 @@ class Cube:
         self._file, self.path, self.variable = file, file.path, variable
         array = file.array(variable)
         self.attributes = attributes_of(array)
-        self.unit = (array.GetUnit() or str(self.attributes.get("units", ""))).strip()
+        self.unit = self._unit_of(variable)
         axes = _axes(array)
         places = {axis: place for place, axis in axes.items()}
         self._time_name = array.GetDimensions()[places["time"]].GetName() if "time" in places else ""
@@ -178,6 +190,14 @@ class Cube:
         """Let go of the file."""
         self._array = None
         self._file.close()
+
+    def _unit_of(self, name: str) -> str:
+        """Unit of the variable, or of one of its axes."""
+        unit = self._file.array(name).GetUnit()
+        if not unit:
+            # CSR writes ``Units``, which GDAL's multidimensional interface neither reads as a unit nor lists.
+            unit = self._file.classic_tags(self.variable).get(f"{name}#units".lower(), "")
+        return unit.strip()
 
     def _check_extra(self, array: gdal.MDArray, places: dict[str, int]) -> None:
         for place, dimension in enumerate(array.GetDimensions()):
@@ -233,9 +253,8 @@ class Cube:
         """Instants of a variable in the units of the time axis (the axis itself, or its bounds)."""
         if name not in self._file.names():
             raise InvalidMonths(f"{self.path} has no time coordinate {name}", "give the start month")
-        axis = self._file.array(self._time_name)
-        tags = attributes_of(axis)
-        units = axis.GetUnit() or str(tags.get("units", ""))
+        tags = attributes_of(self._file.array(self._time_name))
+        units = self._unit_of(self._time_name)
         values = np.asarray(self._file.array(name).ReadAsArray(), float)
         return decode_times(values.ravel(), units, str(tags.get("calendar", "")), self.path).reshape(values.shape)
 

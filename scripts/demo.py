@@ -1,0 +1,205 @@
+"""The demonstration: sample region, complete chain, trend and validation models, maps and scores against the truth.
+
+Everything a user would run goes through ``qgis_process``; only scoring and drawing happen here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from demo_maps import draw_maps
+from demo_scores import score_maps
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO = ROOT / "build" / "demo"
+REGION = DEMO / "region"
+RESULTS = DEMO / "results"
+
+
+class Runner:
+    """Runs algorithms with qgis_process and keeps the seconds of each step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def run(self, algorithm: str, label: str = "", **parameters: object) -> dict:
+        """Run ``gwsa:algorithm`` and return its outputs; stop with its message when it fails."""
+        label = label or algorithm
+        print(f"  {label} ...", flush=True)
+        begin = time.perf_counter()
+        done = subprocess.run(
+            ["qgis_process", "run", f"gwsa:{algorithm}", "-"],
+            input=json.dumps({"inputs": parameters}),
+            capture_output=True,
+            text=True,
+        )
+        (DEMO / f"{label.replace(' ', '_')}.log").write_text(done.stdout + done.stderr)
+        if done.returncode:
+            raise SystemExit(f"{label} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        answer = json.loads(done.stdout[done.stdout.index("{") :])
+        self._note_steps(label, json.dumps(answer.get("log", {})))
+        self.seconds[label] = round(time.perf_counter() - begin, 2)
+        return answer["results"]
+
+    def _note_steps(self, label: str, log: str) -> None:
+        """Seconds of the steps inside a model, from its log."""
+        running = ""
+        for match in re.finditer(r"Running (.+?) \[\d+/\d+\]|OK\. Execution took ([\d.]+) s", log):
+            if match[1]:
+                running = match[1]
+            elif running:
+                self.seconds[f"{label}: {running}"] = round(float(match[2]), 2)
+                running = ""
+
+
+def run_chain(runner: Runner) -> dict[str, dict]:
+    """Run the complete model as recommended, then the published recipe on the same prepared inputs."""
+    water = sorted(str(path) for path in (REGION / "jrc_gsw").glob("*.tif"))
+    chain = runner.run(
+        "completechain",
+        "complete chain",
+        GRACE=str(next((REGION / "grace").glob("CSR_*all-corrections.nc"))),
+        MASCON_MAP=str(next((REGION / "grace").glob("*mapping_file.nc"))),
+        LAND_MASK_FILE=str(next((REGION / "grace").glob("*LandMask.nc"))),
+        GLDAS=str(REGION / "gldas"),
+        CHELSA=str(REGION / "chelsa"),
+        SOIL_MOISTURE=str(REGION / "sm"),
+        EVAPOTRANSPIRATION=str(REGION / "pml"),
+        NDVI=str(REGION / "mod13a1"),
+        LST=str(REGION / "mod11a2"),
+        SOIL=str(REGION / "soilgrids"),
+        ELEVATION=str(next((REGION / "gmted").glob("*.tif"))),
+        WATER=water,
+        GLACIERS=str(next((REGION / "rgi").glob("*.shp"))),
+        AQUIFERS=str(next((REGION / "whymap").glob("*.shp"))),
+        TEMPLATE=str(REGION / "templates" / "template_fine.tif"),
+        FACTOR=json.loads((REGION / "region.json").read_text())["factor"],
+        **{
+            name: str(RESULTS / f"{name}{suffix}")
+            for name, suffix in {
+                "gwsa_fine": ".tif",
+                "gwsa_coarse": ".tif",
+                "twsa_filled": ".tif",
+                "native_mascons": ".tif",
+                "baseline_mask": ".tif",
+                "aquifer_classes": ".tif",
+                "aquifer_classes_coarse": ".tif",
+                "closure_table": ".csv",
+                "training_scores": ".csv",
+                "training_report": ".html",
+                "trained_models": ".gwsa",
+                "fine_predictors": "",
+                "coarse_predictors": "",
+            }.items()
+        },
+    )
+    common = {"TARGET": chain["gwsa_coarse"]}
+    training = runner.run(
+        "trainmodels",
+        "published: train",
+        PREDICTORS=chain["coarse_predictors"],
+        AQUIFERS=chain["aquifer_classes_coarse"],
+        PRESET="published",
+        MODEL=str(RESULTS / "published.gwsa"),
+        METRICS=str(RESULTS / "published_scores.csv"),
+        **common,
+    )
+    prediction = runner.run(
+        "predict",
+        "published: predict",
+        MODEL=training["MODEL"],
+        PREDICTORS=chain["fine_predictors"],
+        AQUIFERS=chain["aquifer_classes"],
+        MASK=chain["baseline_mask"],
+        OUTPUT=str(RESULTS / "published_prediction.tif"),
+    )
+    corrected = {}
+    for method in ("spline", "exact"):
+        corrected[method] = runner.run(
+            "correctresiduals",
+            f"published: correct ({method})",
+            PREDICTION=prediction["OUTPUT"],
+            METHOD=method,
+            OUTPUT=str(RESULTS / f"published_{method}.tif"),
+            CLOSURE=str(RESULTS / f"published_{method}_closure.csv"),
+            **common,
+        )
+    return {"chain": chain, "training": training, **corrected}
+
+
+def run_models_after(runner: Runner, chain: dict) -> tuple[dict, dict]:
+    """Trend and validation models on the corrected map."""
+    trend = runner.run(
+        "trendandclasses",
+        "trend and classes",
+        INPUT=chain["gwsa_fine"],
+        MASK=chain["baseline_mask"],
+        UNIT="year",
+        trend=str(RESULTS / "trend.tif"),
+        significance_p=str(RESULTS / "p_value.tif"),
+        significance_plain_test_p=str(RESULTS / "p_plain.tif"),
+        trend_classes=str(RESULTS / "trend_classes.tif"),
+        trend_report=str(RESULTS / "trend.html"),
+    )
+    validation = runner.run(
+        "validation",
+        FINE=chain["gwsa_fine"],
+        COARSE=chain["gwsa_coarse"],
+        CLASSES_COARSE=chain["aquifer_classes_coarse"],
+        MASCONS=chain["native_mascons"],
+        WELLS=str(REGION / "wells" / "wells.gpkg"),
+        LEVELS=str(REGION / "wells" / "levels.csv"),
+        START="2006-01",
+        END="2020-12",
+        consistency_figures=str(RESULTS / "consistency.csv"),
+        consistency_report=str(RESULTS / "consistency.html"),
+        well_figures=str(RESULTS / "wells.csv"),
+        well_report=str(RESULTS / "wells.html"),
+        wells_with_figures=str(RESULTS / "wells.gpkg"),
+    )
+    return trend, validation
+
+
+def print_table(summary: dict) -> None:
+    """Print the summary as a small table."""
+    print(f"\n{'fine map against the truth':44}{'RMSE cm':>9}{'R2':>8}")
+    for name, rmse in sorted(summary["fine_rmse_cm"].items(), key=lambda item: item[1]):
+        print(f"  {name:42}{rmse:9.3f}{summary['fine_r2'][name]:8.3f}")
+    for name in ("closure_rmse_cm", "consistency", "wells", "training"):
+        print(name + ": " + ", ".join(f"{k} {v:.4g}" for k, v in summary[name].items()))
+    print("seconds: " + ", ".join(f"{k} {v:g}" for k, v in summary["seconds"].items() if ":" not in k))
+    print(f"total {summary['total_seconds']:.0f} s, peak {summary['peak_mb']:.0f} MB; maps and summary.json in build/demo")
+
+
+def main() -> None:
+    """Run the demonstration."""
+    begin = time.perf_counter()
+    shutil.rmtree(DEMO, ignore_errors=True)
+    RESULTS.mkdir(parents=True)
+    subprocess.run(["qgis_process", "plugins", "enable", "gwsa_qgis"], capture_output=True, check=True)
+    runner = Runner()
+    print("Running with qgis_process:")
+    runner.run("sampleregion", "sample region", FOLDER=str(REGION))
+    runs = run_chain(runner)
+    trend, validation = run_models_after(runner, runs["chain"])
+    print("Scoring and drawing ...", flush=True)
+    scores = score_maps(REGION, runs["chain"], {m: runs[m]["OUTPUT"] for m in ("spline", "exact")}, RESULTS)
+    summary = {**scores, "seconds": runner.seconds}
+    summary["total_seconds"] = time.perf_counter() - begin
+    summary["peak_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    draw_maps(REGION, runs["chain"], trend, DEMO)
+    (DEMO / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    print_table(summary)
+
+
+if __name__ == "__main__":
+    main()
