@@ -169,6 +169,33 @@ def run_models_after(runner: Runner, chain: dict) -> tuple[dict, dict]:
     return trend, validation
 
 
+def step_figures(runs: dict[str, dict], validation: dict) -> dict:
+    """Figures that the steps themselves reported."""
+    chain = runs["chain"]
+    closure = {
+        "before": chain["closure_rmse_before"],
+        "after": chain["closure_rmse_after"],
+        "published_before": runs["spline"]["CLOSURE_RMSE_BEFORE"],
+        "published_after": runs["spline"]["CLOSURE_RMSE_AFTER"],
+        "published_exact_after": runs["exact"]["CLOSURE_RMSE_AFTER"],
+    }
+    return {
+        "closure_rmse_cm": closure,
+        "consistency": {"r2": validation["r2"], "cc": validation["cc"], "rmse": validation["rmse"]},
+        "wells": {
+            "n": validation["wells"],
+            "r2": validation["wells_r2"],
+            "spearman": validation["wells_spearman"],
+            "binned_r2": validation["wells_binned_r2"],
+        },
+        "training": {
+            "blocked_r2": chain["blocked_r2"],
+            "published_random_r2": runs["training"]["RANDOM_R2"],
+            "published_blocked_r2": runs["training"]["BLOCKED_R2"],
+        },
+    }
+
+
 def print_table(summary: dict) -> None:
     """Print the summary as a small table."""
     print(f"\n{'fine map against the truth':44}{'RMSE cm':>9}{'R2':>8}")
@@ -177,7 +204,9 @@ def print_table(summary: dict) -> None:
     for name in ("closure_rmse_cm", "consistency", "wells", "training"):
         print(name + ": " + ", ".join(f"{k} {v:.4g}" for k, v in summary[name].items()))
     print("seconds: " + ", ".join(f"{k} {v:g}" for k, v in summary["seconds"].items() if ":" not in k))
-    print(f"total {summary['total_seconds']:.0f} s, peak {summary['peak_mb']:.0f} MB; maps and summary.json in build/demo")
+    print(
+        f"total {summary['total_seconds']:.0f} s, peak {summary['peak_mb']:.0f} MB; maps and summary.json in build/demo"
+    )
 
 
 def main() -> None:
@@ -192,8 +221,8 @@ def main() -> None:
     runs = run_chain(runner)
     trend, validation = run_models_after(runner, runs["chain"])
     print("Scoring and drawing ...", flush=True)
-    scores = score_maps(REGION, runs["chain"], {m: runs[m]["OUTPUT"] for m in ("spline", "exact")}, RESULTS)
-    summary = {**scores, "seconds": runner.seconds}
+    scores = score_maps(REGION, runs["chain"], {method: runs[method]["OUTPUT"] for method in ("spline", "exact")})
+    summary = {**scores, **step_figures(runs, validation), "seconds": runner.seconds}
     summary["total_seconds"] = time.perf_counter() - begin
     summary["peak_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     draw_maps(REGION, runs["chain"], trend, DEMO)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,9 @@ import numpy as np
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.raster import read_single
 from gwsa_qgis.rasters.stack import MonthlyStack
+from gwsa_qgis.science.closure import Closure, cell_support, mascon_knot_spacing
+from gwsa_qgis.science.interpolation import spread
+from gwsa_qgis.science.supports import compact_labels
 
 
 class Score:
@@ -77,13 +79,22 @@ def score_maps(region: Path, chain: dict, published: dict[str, str], results: Pa
 
 
 def spreads(coarse: MonthlyStack, fine: Grid, mask: np.ndarray, mascons: str) -> dict[str, Callable]:
-    """Ways to spread the coarse field alone: (n_months, coarse) -> (n_months, fine)."""
-    from gwsa_qgis.science.closure import Closure  # noqa: F401
+    """Ways to spread the coarse field alone, each a function (n_months, coarse) -> (n_months, fine)."""
+    factor = fine.factor_to(coarse.grid)
+    weights = mask * fine.row_weights()[:, None]
+    cells = cell_support(*coarse.grid.shape, factor)
+    ids, _ = compact_labels(np.nan_to_num(read_single(mascons)[0]).astype(int))
+    native = np.repeat(np.repeat(ids, factor, axis=0), factor, axis=1)
+    on_cells = Closure(cells, weights, knot_spacing=factor)
+    on_mascons = Closure(native, weights, knot_spacing=mascon_knot_spacing(native))
 
-    raise NotImplementedError
+    def to_mascons(fields: np.ndarray) -> np.ndarray:
+        repeated = np.repeat(np.repeat(fields, factor, axis=1), factor, axis=2)
+        return on_mascons.spread(on_mascons.means(repeated)).astype(np.float32)
 
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV table."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return {
+        "bilinear": lambda fields: spread(fields, factor, "bilinear").astype(np.float32),
+        "cubic": lambda fields: spread(fields, factor, "cubic").astype(np.float32),
+        "histospline": lambda fields: on_cells.spread(fields.reshape(len(fields), -1)).astype(np.float32),
+        "histospline of mascons": to_mascons,
+    }

@@ -124,15 +124,15 @@ class NetcdfFile:
             If there is no such variable, or the choice is not clear.
         """
         variable = variable or self.variable
-        choices = self.variables()
         if variable:
             found = self.find(variable)
-            if not found or found not in choices:
+            if not found or not {"lat", "lon"} <= set(_axes(self.array(found)).values()):
                 raise UnreadableInput(
-                    f"{self.path} has no gridded variable {variable!r}; it has {', '.join(choices) or 'none'}",
+                    f"{self.path} has no gridded variable {variable!r}; it has {', '.join(self.variables()) or 'none'}",
                     "name one of its variables",
                 )
             return Cube(self, found)
+        choices = self.variables()
         if len(choices) > 1:
             timed = [name for name in choices if "time" in _axes(self.array(name)).values()]
             choices = timed if len(timed) == 1 else choices

@@ -113,12 +113,14 @@ def read_storages(file: GldasFile, grid: Grid, wanted: Iterable[str] = ("SMS", "
         If cells differ.
     """
     with NetcdfFile(file.path) as opened:
-        result = {}
+        result, checked = {}, False
         for storage in wanted:
             total = np.zeros(grid.shape, np.float64)
             for variable in file.storages[storage]:
                 cube = opened.cube(_present(opened, variable))
-                _check_month(file, cube.times())
+                if not checked:
+                    _check_month(file, cube.times())
+                    checked = True
                 factor = centimetres_per(cube.unit, "", f"{variable} in {file.path}")
                 total += read_cut(cube, grid, [0])[0].astype(float) * factor
             result[storage] = total.astype(np.float32)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from osgeo import gdal
 
 from gwsa_qgis.errors import OutputNotWritable
+from gwsa_qgis.months import calendar_year, days_in_month
 from gwsa_qgis.products.sample_vectors import wgs84
-from gwsa_qgis.science.months import calendar_month, calendar_year, days_in_month
+from gwsa_qgis.rasters.gdal_setup import gdal
 from gwsa_qgis.science.twin import Twin
 from gwsa_qgis.science.twin_fields import PowerLawFields, refine_linear
 from gwsa_qgis.science.twin_land import NORTH, WEST, RegionGrid
@@ -74,19 +74,21 @@ def write_soil_moisture(twin: Twin, folder: Path, seed: int) -> list[Path]:
         coded = np.rint(1000 * twin.products["sm"][t]).astype(np.int16)
         coded[~twin.land.land | holes.draw()] = -9999
         path = folder / f"SM_{str(month).replace('-', '')}.tif"
-        paths.append(write_raster(path, coded[None], twin.land.grid, no_data=-9999, scale=0.001, names=["SM"], unit="m3 m-3"))
+        paths.append(
+            write_raster(path, coded[None], twin.land.grid, no_data=-9999, scale=0.001, names=["SM"], unit="m3 m-3")
+        )
     return paths
 
 
 def write_pml(twin: Twin, folder: Path, seed: int) -> list[Path]:
     """``PML_V2_ET_YYYY.tif``: 8-day means of evapotranspiration, mm a day x 100, a band a period."""
     rate = twin.products["et"] / days_in_month(twin.months)[:, None, None]
-    random = np.random.default_rng([seed, 51])
+    generator = np.random.default_rng([seed, 51])
     sea = ~twin.land.land
 
     def layer(period: np.ndarray) -> tuple[np.ndarray]:
         mean = _period_mean(rate, twin.months, period)
-        noise = 1 + 0.05 * random.standard_normal(mean.shape, dtype=np.float32)
+        noise = 1 + 0.05 * generator.standard_normal(mean.shape, dtype=np.float32)
         coded = np.rint(100 * mean * noise).astype(np.int16)
         coded[sea] = NO_DATA
         return (coded,)
@@ -99,18 +101,18 @@ def write_ndvi(twin: Twin, folder: Path, seed: int) -> tuple[list[Path], list[Pa
 
     Marginal pixels are a little too brown, cloudy ones much too brown, and some have no value at all.
     """
-    clouds, random = _Clouds(twin, [seed, 52], share=0.10), np.random.default_rng([seed, 53])
+    clouds, generator = _Clouds(twin, [seed, 52], share=0.10), np.random.default_rng([seed, 53])
     sea = ~twin.land.land
 
     def layer(period: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         value = _period_mean(twin.products["ndvi"], twin.months, period)
-        value = value + 0.012 * random.standard_normal(value.shape, dtype=np.float32)
+        value = value + 0.012 * generator.standard_normal(value.shape, dtype=np.float32)
         haze, cloud = clouds.draw(), clouds.draw()
         cold = _period_mean(twin.products["tas"], twin.months, period) < -4
         quality = np.select([sea, cloud, cold, haze], [255, 3, 2, 1], 0).astype(np.uint8)
         value = value - 0.03 * (quality == 1) - 0.25 * (quality == 3)
         coded = np.clip(np.rint(10000 * value), -2000, 10000).astype(np.int16)
-        lost = sea | (cloud & (random.random(value.shape, dtype=np.float32) < 0.3))
+        lost = sea | (cloud & (generator.random(value.shape, dtype=np.float32) < 0.3))
         coded[lost] = -3000
         quality[lost] = 255
         return coded, quality
@@ -121,12 +123,12 @@ def write_ndvi(twin: Twin, folder: Path, seed: int) -> tuple[list[Path], list[Pa
 
 def write_lst(twin: Twin, folder: Path, seed: int) -> tuple[list[Path], list[Path]]:
     """``MOD11A2_LST_Day_1km_YYYY.tif`` (K x 50, 0 = none, untagged) and ``MOD11A2_QC_Day_YYYY.tif``, 8-day periods."""
-    clouds, random = _Clouds(twin, [seed, 54], share=0.12), np.random.default_rng([seed, 55])
+    clouds, generator = _Clouds(twin, [seed, 54], share=0.12), np.random.default_rng([seed, 55])
     sea = ~twin.land.land
 
     def layer(period: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         value = _period_mean(twin.products["lst"], twin.months, period)
-        value = value + 0.5 * random.standard_normal(value.shape, dtype=np.float32)
+        value = value + 0.5 * generator.standard_normal(value.shape, dtype=np.float32)
         doubtful, cloud = clouds.draw(), clouds.draw()
         value = value - 5.0 * doubtful  # undetected cloud is cold
         coded = np.rint((value + 273.15) * 50).astype(np.uint16)
@@ -141,33 +143,39 @@ def write_lst(twin: Twin, folder: Path, seed: int) -> tuple[list[Path], list[Pat
 
 def write_soilgrids(twin: Twin, folder: Path, seed: int) -> list[Path]:
     """``<property>_<depth>_mean.tif`` for eight properties and three depths, integers in SoilGrids' mapped units."""
-    random, paths = np.random.default_rng([seed, 56]), []
+    generator, paths = np.random.default_rng([seed, 56]), []
     holes = _Clouds(twin, [seed, 57], share=0.01)
     for name, (code, change) in SOILGRIDS_CODES.items():
-        hole = holes.draw() & (random.random(twin.land.land.shape) < 0.7)
+        hole = holes.draw() & (generator.random(twin.land.land.shape) < 0.7)
         for k, depth in enumerate(SOIL_DEPTHS):
             coded = np.rint(twin.land.soils[name] * code * change ** (k - 1)).astype(np.int16)
             coded[~twin.land.land | hole | (twin.land.lake_level > 0)] = NO_DATA
-            paths.append(write_raster(folder / f"{name}_{depth}_mean.tif", coded[None], twin.land.grid, no_data=NO_DATA))
+            paths.append(
+                write_raster(folder / f"{name}_{depth}_mean.tif", coded[None], twin.land.grid, no_data=NO_DATA)
+            )
     return paths
 
 
 def write_elevation(twin: Twin, folder: Path) -> Path:
     """``GMTED2010_mean.tif``: metres, 0 in the sea."""
     coded = np.rint(np.where(twin.land.land, np.maximum(twin.land.elevation, 1), 0)).astype(np.int16)
-    return write_raster(folder / "GMTED2010_mean.tif", coded[None], twin.land.grid, no_data=NO_DATA, options=["PREDICTOR=2"])
+    return write_raster(
+        folder / "GMTED2010_mean.tif", coded[None], twin.land.grid, no_data=NO_DATA, options=["PREDICTOR=2"]
+    )
 
 
 def write_surface_water(twin: Twin, folder: Path, seed: int) -> list[Path]:
     """JRC yearly classes in two tiles a year: 0 no data, 1 land, 2 seasonal, 3 permanent, without a NoData tag."""
     grid, paths = twin.land.grid, []
-    random = np.random.default_rng([seed, 58])
-    texture = refine_linear(PowerLawFields(grid.pixels, grid.pixels_per_degree, [seed, 59]).draw(2.2, 0.6), JRC_REFINEMENT)
+    generator = np.random.default_rng([seed, 58])
+    texture = refine_linear(
+        PowerLawFields(grid.pixels, grid.pixels_per_degree, [seed, 59]).draw(2.2, 0.6), JRC_REFINEMENT
+    )
     lake = refine_linear(twin.land.lake_level, JRC_REFINEMENT)
     height = refine_linear(twin.land.elevation, JRC_REFINEMENT)
     half = lake.shape[1] // 2
     for year in np.unique(calendar_year(twin.months)):
-        stand = float(np.clip(0.06 * random.standard_normal(), -0.12, 0.12))
+        stand = float(np.clip(0.06 * generator.standard_normal(), -0.12, 0.12))
         classes = np.ones(lake.shape, np.uint8)
         classes[(lake > -0.2 + stand) & (lake + 0.12 * texture > -0.15 + stand)] = 2
         classes[lake > stand * 0.3] = 3
@@ -236,16 +244,16 @@ class _Clouds:
         grid = twin.land.grid
         fields = PowerLawFields(grid.pixels, grid.pixels_per_degree, seed)
         self._store = np.stack([fields.draw(2.4, 3) for _ in range(12)])
-        self._random = fields.random
+        self._generator = fields.generator
         self._limit = float(np.quantile(self._store, 1 - share))
 
     def draw(self) -> np.ndarray:
         """Where the clouds are."""
-        field = self._store[self._random.integers(len(self._store))]
-        shift = self._random.integers(0, field.shape[0], 2)
-        if self._random.random() < 0.5:
+        field = self._store[self._generator.integers(len(self._store))]
+        shift = self._generator.integers(0, field.shape[0], 2)
+        if self._generator.random() < 0.5:
             field = field[::-1]
-        limit = self._limit + 0.25 * self._random.standard_normal()
+        limit = self._limit + 0.25 * self._generator.standard_normal()
         return np.roll(field, tuple(shift), (0, 1)) > limit
 
 
@@ -270,10 +278,10 @@ def _write_years(
     """Write one file a year and kind, a band for each period that touches a month of the region."""
     first = twin.months[0].astype("datetime64[D]")
     last = (twin.months[-1] + 1).astype("datetime64[D]")
+    years = calendar_year(np.array([first - days + 1, last - 1]))
     paths: list[list[Path]] = [[] for _ in files]
-    for year in np.unique(calendar_year(np.array([first - days + 1, last - 1]).astype("datetime64[M]")).tolist()
-                          + calendar_year(twin.months).tolist()):  # fmt: skip
-        periods = [p for p in _periods(int(year), days) if p[1] > first and p[0] < last]
+    for year in range(int(years[0]), int(years[1]) + 1):
+        periods = [p for p in _periods(year, days) if p[1] > first and p[0] < last]
         if not periods:
             continue
         made = [layer(period) for period in periods]
@@ -281,11 +289,6 @@ def _write_years(
             stack = np.stack([layers[k] for layers in made]).astype(kind)
             names = [str(period[0]) for period in periods]
             predictor = [] if kind == np.uint8 else ["PREDICTOR=2"]
-            paths[k].append(write_raster(
-                folder / pattern.format(year), stack, twin.land.grid, names=names, no_data=no_data, options=predictor))  # fmt: skip
+            path = folder / pattern.format(year)
+            paths[k].append(write_raster(path, stack, twin.land.grid, names=names, no_data=no_data, options=predictor))
     return paths
-
-
-def month_names(months: np.ndarray) -> list[str]:
-    """Names ``MM_YYYY`` as CHELSA writes them."""
-    return [f"{c:02d}_{y}" for c, y in zip(calendar_month(months), calendar_year(months), strict=True)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from osgeo import gdal
 
 from gwsa_qgis.errors import OutputNotWritable
-from gwsa_qgis.science.months import days_in_month
+from gwsa_qgis.months import days_in_month
+from gwsa_qgis.rasters.gdal_setup import gdal
 from gwsa_qgis.science.twin import Twin
+from gwsa_qgis.science.twin_fields import block_mean
 
 EPOCH = np.datetime64("2002-01-01")
 # the list of the CSR RL06.3 file as it stands, with one month twice
@@ -145,6 +146,8 @@ def write_gldas(twin: Twin, folder: Path) -> list[Path]:
 def _write_gldas_month(path: Path, twin: Twin, month: np.datetime64, values: dict[str, np.ndarray]) -> None:
     grid = twin.land.grid
     day = month.astype("datetime64[D]")
+    # the land model leaves out the sea and the larger lakes
+    modelled = twin.land.land_cell & (block_mean((twin.land.lake_level > 0).astype(float), grid.factor) < 0.5)
     attributes = {
         "missing_value": np.float32(-9999), "title": "GLDAS2.1 LIS land surface model output monthly mean",
         "institution": "gwsa sample region (synthetic)", "source": "Noah_v3.6", "conventions": "CF-1.6",
@@ -166,7 +169,7 @@ def _write_gldas_month(path: Path, twin: Twin, month: np.datetime64, values: dic
             "long_name": "time", "begin_date": str(day).replace("-", ""), "begin_time": "000000",
             "units": " days since 2000-01-01 00:00:00"})  # fmt: skip
         for name, (standard_name, long_name, units) in GLDAS_VARIABLES.items():
-            layer = np.where(twin.land.land_cell, values[name], np.nan)[::-1]
+            layer = np.where(modelled, values[name], np.nan)[::-1]
             layer = np.where(np.isfinite(layer), layer, -9999).astype(np.float32)
             file.array(name, [time, lat, lon], layer[None], {
                 "units": units, "standard_name": standard_name, "long_name": long_name,
@@ -200,7 +203,9 @@ class _NetCDF:
     def dimension(self, name: str, size: int):
         return self._root.CreateDimension(name, "", "", size)
 
-    def array(self, name: str, dimensions: list, values: np.ndarray, attributes: dict, fill: float | None = None) -> None:
+    def array(
+        self, name: str, dimensions: list, values: np.ndarray, attributes: dict, fill: float | None = None
+    ) -> None:
         kinds = {"float32": gdal.GDT_Float32, "float64": gdal.GDT_Float64, "int32": gdal.GDT_Int32}
         kind = gdal.ExtendedDataType.Create(kinds[values.dtype.name])
         options = ["COMPRESS=DEFLATE", "ZLEVEL=1"] if values.ndim > 1 else []
@@ -220,6 +225,7 @@ class _NetCDF:
 
 
 def _set_attribute(owner, name: str, value: object) -> None:
-    kind = gdal.ExtendedDataType.CreateString() if isinstance(value, str) else gdal.ExtendedDataType.Create(gdal.GDT_Float32)
+    text = gdal.ExtendedDataType.CreateString()
+    kind = text if isinstance(value, str) else gdal.ExtendedDataType.Create(gdal.GDT_Float32)
     attribute = owner.CreateAttribute(name, [], kind)
     attribute.Write(value if isinstance(value, str) else float(value))

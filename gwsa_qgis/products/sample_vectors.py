@@ -6,9 +6,9 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from osgeo import gdal, ogr, osr
 
 from gwsa_qgis.errors import OutputNotWritable
+from gwsa_qgis.rasters.gdal_setup import gdal, ogr, osr
 from gwsa_qgis.science.twin import SPECIFIC_YIELD, Twin
 from gwsa_qgis.science.twin_land import NORTH, WEST, RegionGrid
 from gwsa_qgis.science.twin_wells import Wells
@@ -107,11 +107,12 @@ def write_wells(wells: Wells, folder: Path) -> dict[str, Path]:
         point.AddPoint_2D(float(lon), float(lat))
         _add(layer, point, {"station": station, "lon": lon, "lat": lat, "specific_yield": SPECIFIC_YIELD})
     layer.CommitTransaction()
-    layer = dataset = None
+    layer = dataset = None  # closes the file
+    points = zip(wells.stations, wells.longitudes, wells.latitudes, strict=True)
     with paths["wells_csv"].open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["station", "lon", "lat"])
-        table.writerows((s, f"{x:.5f}", f"{y:.5f}") for s, x, y in zip(wells.stations, wells.longitudes, wells.latitudes, strict=True))
+        table.writerows((station, f"{lon:.5f}", f"{lat:.5f}") for station, lon, lat in points)
     with paths["levels"].open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["station", "date", "depth_to_water_m"])

@@ -39,6 +39,8 @@ class WellPoints:
     names : list of str
     x, y : (n_wells,) float
         Coordinates in the CRS of the map they were read for.
+    longitude, latitude : (n_wells,) float
+        Degrees, WGS 84.
     specific_yield : (n_wells,) float
         From the points' own field, NaN where not given.
     """
@@ -46,6 +48,8 @@ class WellPoints:
     names: list[str]
     x: np.ndarray
     y: np.ndarray
+    longitude: np.ndarray
+    latitude: np.ndarray
     specific_yield: np.ndarray
 
 
@@ -64,7 +68,7 @@ class WellLevels:
         Whether the table has one value a year, which stands on July.
     readings, duplicates : int
         Readings used, and how many of them shared their month with another of the same well.
-    rising_with_depth : float
+    positive_share : float
         Share of readings that are positive; tells depths (positive) from heads below ground (negative).
     """
 
@@ -111,8 +115,9 @@ def read_well_points(
         raise UnreadableInput(
             f"{path} has {doubled} doubled well names ({first!r} for one)", "give each well once, or another ID field"
         )
-    x, y = _transform(x, y, crs, grid.crs)
-    return WellPoints(names, x, y, specific_yield)
+    return WellPoints(
+        names, *_transform(x, y, crs, grid.crs), *_transform(x, y, crs, geographic_crs()), specific_yield
+    )
 
 
 def _points_of_table(

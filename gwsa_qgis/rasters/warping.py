@@ -98,7 +98,7 @@ def read_cut(source: Source, target: Grid, bands: Sequence[int] | None = None) -
 
 
 def crop_to_extent(grid: Grid, extent: Sequence[float], what: str) -> Grid:
-    """Cells of `grid` inside an extent (west, south, east, north), edges moved to the nearest cell edges.
+    """Cells of `grid` that an extent (west, south, east, north) touches: its edges snap outward.
 
     Raises
     ------
@@ -106,8 +106,11 @@ def crop_to_extent(grid: Grid, extent: Sequence[float], what: str) -> Grid:
         If the extent does not meet the grid.
     """
     west, south, east, north = (float(value) for value in extent)
-    first, last = round((west - grid.west) / grid.dx), round((east - grid.west) / grid.dx)
-    top, bottom = round((grid.north - north) / grid.dy), round((grid.north - south) / grid.dy)
+    slack = ALIGNMENT_TOLERANCE
+    first = math.floor((west - grid.west) / grid.dx + slack)
+    last = math.ceil((east - grid.west) / grid.dx - slack)
+    top = math.floor((grid.north - north) / grid.dy + slack)
+    bottom = math.ceil((grid.north - south) / grid.dy - slack)
     first, top, last, bottom = max(first, 0), max(top, 0), min(last, grid.columns), min(bottom, grid.rows)
     if last <= first or bottom <= top:
         raise NoUsableData(

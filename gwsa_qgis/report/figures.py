@@ -124,11 +124,11 @@ def trend_class_bars(names: Sequence[str], shares: np.ndarray, colours: Sequence
     names : sequence of str
         Classes, from highly significant decrease to highly significant increase.
     shares : (n_classes,) float
-        Shares of the valid area, 0 to 1.
+        Shares of the valid area in percent.
     """
     figure = new_figure(7.5, 3.6)
     axes = figure.subplots()
-    percent = 100 * np.asarray(shares, float)
+    percent = np.asarray(shares, float)
     positions = np.arange(len(percent))
     bars = axes.bar(positions, percent, color=list(colours)[: len(percent)], edgecolor=INK, linewidth=0.6)
     for bar, value in zip(bars, percent, strict=True):

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from gwsa_qgis.errors import InvalidMonths
-from gwsa_qgis.science.months import month_range
+from gwsa_qgis.months import month_range
 from gwsa_qgis.science.twin_climate import Climate, Weather
 from gwsa_qgis.science.twin_fields import PowerLawFields, RedField, block_mean, red_series
 from gwsa_qgis.science.twin_land import PUMPED_ZONES, Land, RegionGrid, make_land
 
 SPIN_UP = 60
 BASELINE = (np.datetime64("2004-01"), np.datetime64("2009-12"))
-NOISE_CM = 0.9
+NOISE_CM = 0.85
 LEAKAGE = 0.04
 SPECIFIC_YIELD = 0.16  # of the place the region is put, METHOD table 2
 PART_STEP = 5  # parts of the truth are kept on every fifth pixel
@@ -100,7 +100,7 @@ class Groundwater:
     def __init__(self, land: Land, months: np.ndarray, seed: int) -> None:
         grid = land.grid
         fields = PowerLawFields(grid.pixels, grid.pixels_per_degree, [seed, 20])
-        random = np.random.default_rng([seed, 21])
+        generator = np.random.default_rng([seed, 21])
         self._land = land
         gain = {13: 1.0, 14: 1.25, 23: 0.8, 33: 0.6, 88: 0.3}
         self._gain = np.select([land.aquifer == c for c in gain], list(gain.values()), 1.0).astype(np.float32)
@@ -111,7 +111,7 @@ class Groundwater:
         self._own_season = fields.draw(2.5, 2)
         self._own_trend = fields.draw(2.8, 2.5)
         self._broad_patterns = np.stack([fields.draw(4.5, 14) for _ in range(4)])
-        self._broad_series = red_series(random, (months.size, 4), 0.97)
+        self._broad_series = red_series(generator, (months.size, 4), 0.97)
         self._lag = 0.35 * fields.draw(4.5, 14)
         self._years = (months.astype(int) / 12 + 1970).astype(float)
         self._pumping = _pumping_rates(land)
@@ -126,7 +126,7 @@ class Groundwater:
         recharge = recharge * (1 - 0.75 * land.ruggedness)
         self._quick = self._quick * 0.75 + 0.65 * recharge
         self._slow = self._slow * (1 - 1 / self._delay) + 0.15 * recharge
-        table = 13.0 * self._gain * (0.6 + 0.01 * land.soils["sand"]) * weather.wetness * (1 - 0.5 * land.ruggedness)
+        table = 15.0 * self._gain * (0.6 + 0.01 * land.soils["sand"]) * weather.wetness * (1 - 0.5 * land.ruggedness)
         for begin, acceleration, rate in self._pumping:
             stress = max(0.0, min(2.2, 0.45 + acceleration * (year - begin))) if year >= begin else 0.0
             if stress:
@@ -135,7 +135,7 @@ class Groundwater:
                 self._depletion = self._depletion - rate * np.float32(stress * season / 12) * dry
         cycle = np.cos(weather.season - 1.9 + self._lag)
         relief = land.valley * (2.2 * cycle + 7.0 * (weather.wetness - 0.5)) * (0.5 + land.ruggedness)
-        own = 0.95 * self._own.step() + 0.5 * self._own_season * np.cos(weather.season - 0.7)
+        own = 0.85 * self._own.step() + 0.5 * self._own_season * np.cos(weather.season - 0.7)
         own = own + self._own_trend * np.float32(0.07 * (year - 2012))
         broad = 1.1 * np.tensordot(self._broad_series[t], self._broad_patterns, 1) + 2.2 * cycle
         self._at += 1
@@ -164,7 +164,7 @@ class Instruments:
         self._land, self._months = land, months
         fields = PowerLawFields(grid.pixels, grid.pixels_per_degree, [seed, 30])
         self._fields = fields
-        self._random = np.random.default_rng([seed, 31])
+        self._generator = np.random.default_rng([seed, 31])
         self._error = {name: RedField(fields, 2.3, 0.6, longest=2) for name in ("pr", "et", "sm", "ndvi")}
         self._bias = {name: fields.draw(2.6, 3) for name in ("et", "sm", "ndvi", "lst")}
         cells = PowerLawFields(grid.cells, 4, [seed, 32])
@@ -238,10 +238,10 @@ class Instruments:
         np.round(gw * 1024, out=gw)
         gw /= 1024  # a truth of few digits, so that its file packs well
         gw[:, ~self._land.land] = np.nan
-        parts = {}
+        parts, land = {}, self._land.land[::PART_STEP, ::PART_STEP]
         for name, layers in self._parts.items():
             stack = np.stack(layers)
-            parts[name] = np.where(self._land.land[::PART_STEP, ::PART_STEP], stack - stack[in_baseline].mean(0), np.nan)
+            parts[name] = np.where(land, stack - stack[in_baseline].mean(0), np.nan)
         return Twin(
             land=self._land, months=self._months, groundwater=gw, parts=parts, products=self._products,
             land_model={name: np.stack(layers) for name, layers in self._model.items()},
@@ -251,8 +251,8 @@ class Instruments:
     def _gravity(self, in_baseline: np.ndarray) -> np.ndarray:
         twsa = self._mascon_storage - self._mascon_storage[in_baseline].mean(0)
         twsa = twsa @ _neighbour_mixing(self._cell_mascon, self._ids.size, LEAKAGE).T
-        white = self._random.standard_normal(twsa.shape)
-        red = red_series(self._random, twsa.shape, 0.7)
+        white = self._generator.standard_normal(twsa.shape)
+        red = red_series(self._generator, twsa.shape, 0.7)
         twsa = twsa + NOISE_CM * (np.sqrt(0.8) * white + np.sqrt(0.2) * red)
         return twsa - twsa[in_baseline].mean(0)
 

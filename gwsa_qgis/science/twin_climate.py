@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gwsa_qgis.science.months import calendar_month, days_in_month
+from gwsa_qgis.months import calendar_month
 from gwsa_qgis.science.twin_fields import PowerLawFields, RedField, red_series
 from gwsa_qgis.science.twin_land import Land
 
@@ -48,11 +48,11 @@ class Climate:
         grid = land.grid
         self._land, self._months, self._at = land, months, 0
         self._fields = PowerLawFields(grid.pixels, grid.pixels_per_degree, [seed, 10])
-        random = np.random.default_rng([seed, 11])
+        generator = np.random.default_rng([seed, 11])
         self._storms = RedField(self._fields, 2.7, 0.35, longest=6)
         self._warmth = RedField(self._fields, 3.4, 0.3, longest=8)
         self._vegetation = self._fields.draw(2.4, 3)
-        self._dryness = red_series(random, (months.size, 3), 0.9)
+        self._dryness = red_series(generator, (months.size, 3), 0.9)
         self._patterns = np.stack([self._fields.draw(4.0, 12) for _ in range(3)])
         kilometres = np.clip(land.elevation, 0, None) / 1000
         east = np.linspace(0, 1, grid.pixels, dtype=np.float32)[None]
@@ -106,8 +106,3 @@ class Climate:
         rain = self._mean_rain * cycle * np.exp(fine - 0.13)
         warmth = self._mean_warmth - 11.5 * np.cos(season - 0.35) + 0.9 * self._warmth.step() - 0.35 * spell
         return np.clip(rain, 0, 900).astype(np.float32), warmth.astype(np.float32)
-
-
-def days(months: np.ndarray) -> np.ndarray:
-    """Days of months, for turning monthly amounts into daily rates."""
-    return days_in_month(months)

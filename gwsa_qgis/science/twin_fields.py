@@ -23,7 +23,7 @@ class PowerLawFields:
     def __init__(self, pixels: int, pixels_per_degree: float, seed: int | list[int]) -> None:
         self.pixels = pixels
         self.padded = _smooth_size(int(1.25 * pixels) + 8)
-        self.random = np.random.default_rng(seed)
+        self.generator = np.random.default_rng(seed)
         rows = np.fft.fftfreq(self.padded)[:, None] * pixels_per_degree
         columns = np.fft.rfftfreq(self.padded)[None] * pixels_per_degree
         self._wave_number = np.sqrt(rows**2 + columns**2)
@@ -53,7 +53,7 @@ class PowerLawFields:
             Wave length in degrees beyond which power no longer grows.
         """
         amplitude = self._amplitude(slope, longest)
-        noise = self.random.standard_normal((2, *amplitude.shape), dtype=np.float32)
+        noise = self.generator.standard_normal((2, *amplitude.shape), dtype=np.float32)
         spectrum = (noise[0] + 1j * noise[1]) * amplitude
         return np.fft.irfft2(spectrum, (self.padded,) * 2)[: self.pixels, : self.pixels].astype(np.float32)
 
@@ -72,9 +72,9 @@ class RedField:
         return self.state
 
 
-def red_series(random: np.random.Generator, shape: tuple[int, ...], persistence: float) -> np.ndarray:
+def red_series(generator: np.random.Generator, shape: tuple[int, ...], persistence: float) -> np.ndarray:
     """First-order autoregressive series along the first axis, unit variance."""
-    series = random.standard_normal(shape)
+    series = generator.standard_normal(shape)
     for t in range(1, shape[0]):
         series[t] = persistence * series[t - 1] + np.sqrt(1 - persistence**2) * series[t]
     return series

@@ -146,7 +146,8 @@ def _relief(grid, fields, east, south) -> tuple[np.ndarray, np.ndarray]:
     texture = (35 + 160 * np.clip(plain / 900, 0, 1) * (0.3 + mountains)) * fields.draw(2.6, 2.0)
     elevation = plain + crest + 0.5 * texture
     inland = east + south < 1.3
-    return np.where(inland, np.maximum(elevation, 6 + 0.02 * np.abs(elevation)), elevation).astype(np.float32), mountains
+    elevation = np.where(inland, np.maximum(elevation, 6 + 0.02 * np.abs(elevation)), elevation)
+    return elevation.astype(np.float32), mountains
 
 
 def _lakes(grid, fields, elevation) -> np.ndarray:
@@ -164,15 +165,15 @@ def _lakes(grid, fields, elevation) -> np.ndarray:
 
 def _glaciers(grid, elevation, seed) -> tuple[np.ndarray, list[np.ndarray]]:
     """Ice round the highest peaks: rough rings, and the pixels whose centre they cover."""
-    random = np.random.default_rng([seed, 2])
+    generator = np.random.default_rng([seed, 2])
     free = elevation.astype(float).copy()
     row_index, column_index = np.indices(free.shape)
     covered, rings = np.zeros(free.shape, bool), []
     for k in range(max(4, round(1.5 * grid.size))):
         row, column = np.unravel_index(np.argmax(free), free.shape)
-        radius = (0.17 if k < 3 else random.uniform(0.03, 0.1)) * grid.pixels_per_degree * min(1, grid.size / 6)
+        radius = (0.17 if k < 3 else generator.uniform(0.03, 0.1)) * grid.pixels_per_degree * min(1, grid.size / 6)
         angle = np.linspace(0, 2 * np.pi, 25)[:-1]
-        reach = radius * (1 + 0.18 * np.sin(3 * angle + random.uniform(0, 6)) + 0.06 * random.standard_normal(24))
+        reach = radius * (1 + 0.18 * np.sin(3 * angle + generator.uniform(0, 6)) + 0.06 * generator.standard_normal(24))
         east, south = column + 0.5 + reach * np.cos(angle), row + 0.5 + reach * np.sin(angle)
         rings.append(np.c_[WEST + east / grid.pixels_per_degree, NORTH - south / grid.pixels_per_degree])
         distance = np.hypot(row_index - row, column_index - column)
@@ -217,7 +218,7 @@ def _irrigation(grid, arable, seed) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     Some pumping districts are not green (industry, or crops grown in the rain season), so what satellites see
     explains most of the pumping, not all of it.
     """
-    random = np.random.default_rng([seed, 3])
+    generator = np.random.default_rng([seed, 3])
     zones = [(0.56, 0.33, 0.15, 0.10), (0.84, 0.45, 0.09, 0.12), (0.42, 0.85, 0.11, 0.08), (0.68, 0.11, 0.09, 0.06),
              (0.06, 0.38, 0.05, 0.10), (0.47, 0.57, 0.07, 0.06), (0.93, 0.20, 0.05, 0.07), (0.07, 0.78, 0.06, 0.07),
              (0.68, 0.62, 0.08, 0.06), (0.40, 0.13, 0.05, 0.06)]  # fmt: skip
@@ -227,13 +228,14 @@ def _irrigation(grid, arable, seed) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     pumping, greening = np.zeros((2, grid.pixels, grid.pixels), np.float32)
     number = np.zeros((grid.pixels,) * 2, np.uint8)
     for k, (x, y, width, height) in enumerate(zones, start=1):
-        tilt = random.uniform(-0.5, 0.5)
+        tilt = generator.uniform(-0.5, 0.5)
         across, along = (east - x) + tilt * (south - y), (south - y) - tilt * (east - x)
-        inside = (np.abs(across) < width) & (np.abs(along) < height) & (np.abs(across / width) + np.abs(along / height) < 1.6)
-        active = random.random((blocks, blocks)) < 0.68
-        share = np.kron(active * random.uniform(0.55, 1, (blocks, blocks)), np.ones((block, block)))
+        across, along = np.abs(across) / width, np.abs(along) / height
+        inside = (across < 1) & (along < 1) & (across + along < 1.6)
+        active = generator.random((blocks, blocks)) < 0.68
+        share = np.kron(active * generator.uniform(0.55, 1, (blocks, blocks)), np.ones((block, block)))
         share = share[: grid.pixels, : grid.pixels] * (inside & arable)
-        seen = np.kron(random.random((blocks, blocks)) < 0.85, np.ones((block, block)))[: grid.pixels, : grid.pixels]
+        seen = np.kron(generator.random((blocks, blocks)) < 0.85, np.ones((block, block)))[: grid.pixels, : grid.pixels]
         number[inside & arable] = k
         if k <= PUMPED_ZONES:
             pumping = np.maximum(pumping, share)
@@ -246,7 +248,7 @@ def _irrigation(grid, arable, seed) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def _mascons(grid: RegionGrid, land_cell: np.ndarray, seed: int) -> np.ndarray:
     """Native mascon ids on the coarse grid: equal-area hexagons, irregular on the cells, parted along the coast."""
-    random = np.random.default_rng([seed, 4])
+    generator = np.random.default_rng([seed, 4])
     pitch = np.sqrt(MASCON_AREA_KM2 * 2 / np.sqrt(3)) / KM_PER_DEGREE
     latitude, longitude = np.meshgrid(grid.cell_latitudes, grid.cell_longitudes, indexing="ij")
     centres = []
@@ -256,7 +258,7 @@ def _mascons(grid: RegionGrid, land_cell: np.ndarray, seed: int) -> np.ndarray:
         step = pitch / np.cos(np.radians(centre_latitude))
         columns = np.arange(-1, int(grid.size / step) + 2) + (0.5 if row % 2 else 0.0)
         centres += [(centre_latitude, WEST + step * (column + 0.4)) for column in columns]
-    centres = np.array(centres) + 0.04 * random.standard_normal((len(centres), 2))
+    centres = np.array(centres) + 0.04 * generator.standard_normal((len(centres), 2))
     shrink = np.cos(np.radians(latitude))[..., None]
     distance = (latitude[..., None] - centres[:, 0]) ** 2 + (shrink * (longitude[..., None] - centres[:, 1])) ** 2
     label = distance.argmin(-1)

@@ -28,7 +28,7 @@ def make_wells(twin: Twin, seed: int, count: int = 250) -> Wells:
     for every seventh, gaps, and every tenth is unreliable (its head has little to do with the storage). A few lie
     outside the region, and some readings occur twice, as in real tables.
     """
-    random = np.random.default_rng([seed, 40])
+    generator = np.random.default_rng([seed, 40])
     grid, land = twin.land.grid, twin.land
     months = twin.months[twin.months >= np.datetime64("2004-01")]
     storage = twin.groundwater[twin.months.size - months.size :]
@@ -36,29 +36,29 @@ def make_wells(twin: Twin, seed: int, count: int = 250) -> Wells:
     chance = np.where(usable, 1 + 5 * land.pumping, 0).ravel().astype(float)
     outside = max(2, count // 30)
     inside = count - outside
-    pixel = random.choice(chance.size, inside, p=chance / chance.sum())
+    pixel = generator.choice(chance.size, inside, p=chance / chance.sum())
     row, column = np.unravel_index(pixel, usable.shape)
-    offset = random.uniform(0.05, 0.95, (2, inside)) / grid.pixels_per_degree
+    offset = generator.uniform(0.05, 0.95, (2, inside)) / grid.pixels_per_degree
     step = 1 / grid.pixels_per_degree
     longitudes = grid.pixel_longitudes[column] - step / 2 + offset[0]
     latitudes = grid.pixel_latitudes[row] - step / 2 + offset[1]
-    longitudes = np.r_[longitudes, grid.cell_longitudes[-1] + random.uniform(1, 4, outside)]
-    latitudes = np.r_[latitudes, random.uniform(grid.cell_latitudes[-1], grid.cell_latitudes[0], outside)]
+    longitudes = np.r_[longitudes, grid.cell_longitudes[-1] + generator.uniform(1, 4, outside)]
+    latitudes = np.r_[latitudes, generator.uniform(grid.cell_latitudes[-1], grid.cell_latitudes[0], outside)]
 
     head = np.zeros((months.size, count))
     head[:, :inside] = storage[:, row, column] / 100 / SPECIFIC_YIELD
-    head[:, :inside] *= random.uniform(0.6, 1.4, inside)
+    head[:, :inside] *= generator.uniform(0.6, 1.4, inside)
     unreliable = np.arange(count) % 10 == 3
     head[:, unreliable] *= 0.1
     drifting = np.arange(count) % 7 == 5
     years = np.arange(months.size)[:, None] / 12
-    head += red_series(random, head.shape, 0.9) * np.where(unreliable, 0.9, 0.12)
-    head += random.standard_normal(head.shape) * 0.05 + drifting * random.normal(0, 0.04, count) * years
-    depth = random.uniform(4, 35, count) - head
-    present = random.random(depth.shape) > 0.06
-    for well in np.flatnonzero(random.random(count) < 0.4):
-        first = random.integers(0, months.size)
-        present[first : first + random.integers(6, 30), well] = False
+    head += red_series(generator, head.shape, 0.9) * np.where(unreliable, 0.9, 0.12)
+    head += generator.standard_normal(head.shape) * 0.05 + drifting * generator.normal(0, 0.04, count) * years
+    depth = generator.uniform(4, 35, count) - head
+    present = generator.random(depth.shape) > 0.06
+    for well in np.flatnonzero(generator.random(count) < 0.4):
+        first = generator.integers(0, months.size)
+        present[first : first + generator.integers(6, 30), well] = False
     readings = [(int(w), int(m), round(float(depth[m, w]), 3)) for w, m in np.argwhere(present.T)]
     readings = [reading for k, reading in enumerate(readings) for _ in range(2 if k % 4001 == 4000 else 1)]
     return Wells([f"SB-{k + 1:04d}" for k in range(count)], longitudes, latitudes, months, readings)

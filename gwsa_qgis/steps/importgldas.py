@@ -48,11 +48,12 @@ class ImportGldasResult:
 
 
 def importgldas(
-    inputs: str | Path | Iterable[str | Path],
+    inputs: str | Path | Iterable[str | Path] | None,
     sms: str | Path | None = None,
     swe: str | Path | None = None,
     cws: str | Path | None = None,
     *,
+    folder: str | Path | None = None,
     template: str | Path | None = None,
     extent: Sequence[float] | None = None,
     memory_mb: float = DEFAULT_MEMORY_MB,
@@ -67,6 +68,8 @@ def importgldas(
         ``GLDAS_NOAH025_M.AYYYYMM.021.nc4`` and the like, of one model and version.
     sms, swe, cws : path, optional
         Stacks to write: soil moisture, snow water equivalent, canopy water.
+    folder : path, optional
+        Where the files are, when `inputs` is empty.
     template : path, optional
         Raster with the same cells (the imported TWSA): its extent is written.
     extent : (west, south, east, north), optional
@@ -84,7 +87,9 @@ def importgldas(
     outputs = {storage: path for storage, path in outputs.items() if path}
     if not outputs:
         raise InvalidParameter("no output was asked for", "give SMS, SWE or CWS")
-    files = gldas.list_files(inputs)
+    if not inputs and not folder:
+        raise InvalidParameter("no input was given", "give files, or the folder that holds them")
+    files = gldas.list_files(inputs or folder)
     by_month = {file.month: file for file in files}
     months = month_range(files[0].month, files[-1].month)
     missing = np.array([month for month in months if month not in by_month], dtype="datetime64[M]")

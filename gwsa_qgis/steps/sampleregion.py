@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from osgeo import gdal
 
 from gwsa_qgis.errors import OutputNotWritable
 from gwsa_qgis.products import sample_files as rasters
 from gwsa_qgis.products import sample_netcdf as netcdf
 from gwsa_qgis.products import sample_vectors as vectors
+from gwsa_qgis.rasters.gdal_setup import gdal
 from gwsa_qgis.science.twin import Twin, make_twin
 from gwsa_qgis.science.twin_wells import make_wells
 
@@ -93,22 +92,19 @@ def sampleregion(
     target = Path(folder).resolve()
     _check_target(target)
     report = progress or (lambda _share, _message: None)
+    working = target.parent / f".{target.name}.part-{os.getpid()}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        working = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    except OSError as fault:
-        raise OutputNotWritable(f"the folder {target} cannot be made ({fault.strerror})", "choose another") from None
-    try:
+        shutil.rmtree(working, ignore_errors=True)
+        working.mkdir()
         twin = make_twin(seed, size, factor, start, end, lambda share, message: report(0.4 * share, message))
         made = _write(twin, working, seed, report)
-        parameters = {"seed": seed, "size": size, "factor": factor, "start": start, "end": end}
-        made |= _describe(twin, working, parameters)
-        os.chmod(working, 0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        working.rename(target)
-    except OSError as fault:
-        raise OutputNotWritable(f"the sample region cannot be written to {target} ({fault.strerror})", "check the free space and permissions") from None  # fmt: skip
+        made |= _describe(twin, working, {"seed": seed, "size": size, "factor": factor, "start": start, "end": end})
+        _replace(target, working)
+    except (OSError, RuntimeError) as fault:  # GDAL raises RuntimeError
+        raise OutputNotWritable(
+            f"the sample region cannot be written to {target} ({fault})", "check free space and permissions"
+        ) from fault
     finally:
         shutil.rmtree(working, ignore_errors=True)
     report(1.0, f"sample region in {target}")
@@ -122,6 +118,15 @@ def _check_target(target: Path) -> None:
         raise OutputNotWritable(
             f"the folder {target} holds files that are no sample region", "choose an empty or new folder"
         )
+
+
+def _replace(target: Path, working: Path) -> None:
+    """Put the whole new folder in the place of an earlier one."""
+    earlier = working.with_name(working.name + "-earlier")
+    if target.exists():
+        target.rename(earlier)
+    working.rename(target)
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def _write(twin: Twin, folder: Path, seed: int, report: Callable[[float, str], None]) -> dict:
@@ -185,7 +190,7 @@ def _moved(made: dict, working: Path, target: Path) -> SampleRegionResult:
         return [place(each) for each in path] if isinstance(path, list) else target / path.relative_to(working)
 
     moved = {name: place(path) for name, path in made.items()}
-    return SampleRegionResult(folder=target, **{f.name: moved[f.name] for f in fields(SampleRegionResult) if f.name != "folder"})
+    return SampleRegionResult(folder=target, **moved)
 
 
 README = """Sample basin: a synthetic region whose fine groundwater storage is known. Nothing here was measured.

@@ -131,7 +131,9 @@ def trend(
         options = {"metadata": tags, "unit": "p value"}
         open_output = outputs.enter_context
         writers = [
-            open_output(create_raster(slope, grid, descriptions=[f"slope ({slope_unit})"], **(options | {"unit": slope_unit}))),
+            open_output(
+                create_raster(slope, grid, descriptions=[f"slope ({slope_unit})"], **(options | {"unit": slope_unit}))
+            ),
             open_output(create_raster(p_value, grid, descriptions=[f"p value ({correction})"], **options)),
             open_output(create_raster(p_plain, grid, descriptions=["p value (none)"], **options)) if p_plain else None,
         ]
@@ -141,11 +143,9 @@ def trend(
                 if writer is not None:
                     writer.write(layer.astype(np.float32), window.row, window.column)
             area = np.broadcast_to(row_areas[window.row_slice, None], layers.shape[1:])
-            for total, p in ((areas, layers[1]), (plain_areas, layers[2])):
-                graded = trend_classes(layers[0], p)
+            corrected, plain = (trend_classes(layers[0], p) for p in layers[1:])
+            for total, graded in ((areas, corrected), (plain_areas, plain)):
                 total += np.bincount(graded.ravel(), area.ravel(), minlength=total.size)
-                if p is layers[1] or total is areas:
-                    corrected = graded
             if class_writer is not None:
                 class_writer.write(corrected.astype(np.uint8), window.row, window.column)
             valid = np.isfinite(layers[0])

@@ -10,10 +10,11 @@ import numpy as np
 
 from gwsa_qgis.errors import NoUsableData
 from gwsa_qgis.progress import ProgressFunction, Reporter
-from gwsa_qgis.rasters.inspection import describe_months, list_months, months_with_values, to_centimetres
+from gwsa_qgis.rasters.inspection import describe_months, list_months, months_with_values
 from gwsa_qgis.rasters.stack import MonthlyStack, common_months, create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
 from gwsa_qgis.science.water_balance import DEFAULT_BASELINE, baseline_mask, groundwater_anomaly
+from gwsa_qgis.steps.storage_units import to_centimetres
 
 # float32 as read and float64 as computed, for five components and their anomalies.
 BYTES_PER_VALUE = 5 * 4 + 9 * 8

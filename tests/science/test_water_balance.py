@@ -59,7 +59,7 @@ def test_baseline_is_over_the_same_months_in_every_component():
     season = 10 * np.sin(2 * np.pi * np.arange(MONTHS.size) / 12)[:, None]
     total = season + 4.0
     storage = season.copy()
-    storage[(MONTHS.astype(int) % 12 < 6) & (MONTHS < np.datetime64("2006-01"))] = np.nan
+    storage[(MONTHS.astype(int) % 12 < 6) & (np.datetime64("2006-01") > MONTHS)] = np.nan
     groundwater = groundwater_anomaly(total, [storage], MONTHS).groundwater
     np.testing.assert_allclose(groundwater[np.isfinite(groundwater)], 0, atol=1e-12)
 

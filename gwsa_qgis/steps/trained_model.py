@@ -1,0 +1,124 @@
+"""A trained model as `predict` uses it: learners, weights and support of a model file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gwsa_qgis.errors import InvalidModelFile
+from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.science.learners import TreeEnsemble
+from gwsa_qgis.science.model_inputs import PRESETS, input_names
+from gwsa_qgis.steps.model_file import REMEDY, ModelFile
+
+POOLED = "pooled"
+LABELS = "support_labels"
+
+
+def grid_entry(grid: Grid) -> dict:
+    """A grid as the manifest has it."""
+    names = ("west", "north", "dx", "dy", "columns", "rows", "crs")
+    return {name: getattr(grid, name) for name in names}
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """Learners by name, and for each class which of them predicts it and with which weight.
+
+    Attributes
+    ----------
+    manifest : dict
+    learners : dict of str to TreeEnsemble
+    arrays : dict of str to ndarray
+    """
+
+    manifest: dict
+    learners: dict[str, TreeEnsemble]
+    arrays: dict[str, np.ndarray]
+
+    @classmethod
+    def from_file(cls, model: ModelFile, threads: int = 0) -> TrainedModel:
+        """Make learners of a model file's boosters.
+
+        Raises
+        ------
+        InvalidModelFile
+            If the manifest does not fit together.
+        """
+        manifest = model.manifest
+        if manifest["preset"] not in PRESETS:
+            raise InvalidModelFile(f"the model file has the preset {manifest['preset']!r}", REMEDY)
+        if manifest["inputs"] != input_names(manifest["preset"], manifest["predictors"]):
+            raise InvalidModelFile("the model file's inputs do not follow from its predictors", REMEDY)
+        learners = {
+            name: TreeEnsemble.from_bytes(model.boosters[name], entry["learner"], threads)
+            for name, entry in manifest["models"].items()
+        }
+        result = cls(manifest, learners, model.arrays)
+        result._check()
+        return result
+
+    def _check(self) -> None:
+        try:
+            for entry in self.manifest["classes"]:
+                known = entry["model"] in self.learners
+                if not known or not isinstance(entry["class"], int) or not 0 <= float(entry["weight"]) <= 1:
+                    raise InvalidModelFile(f"the model file's class {entry['class']} does not fit together", REMEDY)
+            if self.preset == "recommended":
+                if not 0 <= float(self.manifest["pooled_weight"]) <= 1 or POOLED not in self.learners:
+                    raise InvalidModelFile("the model file lacks the pooled model", REMEDY)
+                grid, kind = self.support_grid(), self.manifest["support"]["kind"]
+                if kind != "cells" and self.support_labels().shape != grid.shape:
+                    raise InvalidModelFile("the model file's mascon map does not fit its grid", REMEDY)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidModelFile(f"the model file's manifest lacks something ({error!r})", REMEDY) from error
+        wanted = len(self.inputs)
+        if any(learner.describe()["inputs"] != wanted for learner in self.learners.values()):
+            raise InvalidModelFile(f"a booster of the model file does not take its {wanted} inputs", REMEDY)
+
+    @property
+    def preset(self) -> str:
+        """Preset that the model was trained with."""
+        return self.manifest["preset"]
+
+    @property
+    def predictors(self) -> list[str]:
+        """Names of the predictors in their order."""
+        return self.manifest["predictors"]
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the inputs in their order."""
+        return self.manifest["inputs"]
+
+    @property
+    def classes(self) -> list[int]:
+        """Classes that the model knows; empty when it was trained without."""
+        return [entry["class"] for entry in self.manifest["classes"] if entry["class"] > 0]
+
+    def support_grid(self) -> Grid:
+        """Coarse grid that the model was trained on."""
+        return Grid(**self.manifest["support"]["grid"])
+
+    def support_labels(self) -> np.ndarray:
+        """Mascon labels on that grid."""
+        return self.arrays[LABELS]
+
+    def predict(self, table: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Weighted detail or levels of samples, (n_samples,) float32; NaN where no model knows the class."""
+        result = np.full(len(table), np.nan, np.float32)
+        left = np.ones(len(table), bool)
+        for entry in self.manifest["classes"]:
+            chosen = classes == entry["class"]
+            left &= ~chosen
+            if chosen.any():
+                result[chosen] = self._weighted(entry["model"], entry["weight"], table[chosen])
+        if self.preset == "recommended" and left.any():
+            result[left] = self._weighted(POOLED, self.manifest["pooled_weight"], table[left])
+        return result
+
+    def _weighted(self, name: str, weight: float, table: np.ndarray) -> np.ndarray:
+        if weight == 0:
+            return np.zeros(len(table), np.float32)
+        return self.learners[name].predict(table) * np.float32(weight)

@@ -1,0 +1,46 @@
+"""Windows: they tile the grid, keep the budget, and the answer does not depend on workers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gwsa_qgis.errors import InvalidParameter
+from gwsa_qgis.progress import Reporter
+from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.windows import map_windows, plan_windows
+
+
+@pytest.mark.parametrize("multiple", [1, 7, 30])
+@pytest.mark.parametrize("memory_mb", [1, 10, 1000])
+@pytest.mark.parametrize("size", [(1320, 1320), (70, 3000), (3000, 70)])
+def test_windows_tile_the_grid_within_the_budget(size, memory_mb, multiple):
+    rows, columns = (n // multiple * multiple for n in size)
+    grid = Grid(0, 0, 1, 1, columns, rows)
+    windows = plan_windows(grid, 900, memory_mb=memory_mb, multiple=multiple)
+    covered = np.zeros(grid.shape, int)
+    for window in windows:
+        covered[window.slices] += 1
+        assert window.rows * window.columns * 900 <= memory_mb * 1e6
+        assert window.row % multiple == 0 and window.column % multiple == 0
+        assert window.rows % multiple == 0 and window.columns % multiple == 0
+    assert (covered == 1).all()
+
+
+def test_a_budget_below_one_block_is_refused():
+    with pytest.raises(InvalidParameter, match="at least 9 MB"):
+        plan_windows(Grid(0, 0, 1, 1, 90, 90), 10_000, memory_mb=1, multiple=30)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_results_come_in_order_whatever_the_workers(workers):
+    windows = plan_windows(Grid(0, 0, 1, 1, 3000, 900), 100, memory_mb=10)
+    assert len(windows) > 5
+    seen = []
+    done = []
+    progress = Reporter(lambda fraction, message: done.append(fraction))
+    for window, result in map_windows(lambda w: (w.row, w.column), windows, workers=workers, progress=progress):
+        assert result == (window.row, window.column)
+        seen.append(window)
+    assert seen == windows
+    assert done[-1] == 1 and done == sorted(done)
