@@ -26,6 +26,9 @@ class Predict(GwsaAlgorithm):
         self.add_folder("PREDICTORS", "Fine predictors", "Folder made by Prepare predictors.")
         self.add_raster("AQUIFERS", "Aquifer classes, fine", "Needed when the model has classes.", optional=True)
         self.add_raster("MASK", "Mask", "Cells to use, on the fine grid. Optional.", optional=True)
+        self.add_raster(
+            "MASCONS", "Native mascons", "Only for another region than the model's own: its mascons.", optional=True
+        )
         self.add_raster_output("OUTPUT", "Prediction", "Monthly stack on the fine grid, cm.", "anomaly")
         self.add_number("THREADS", "Threads", "0 takes all cores.", 0, 0)
         self.add_memory()
@@ -39,6 +42,7 @@ class Predict(GwsaAlgorithm):
             values.output("OUTPUT"),
             aquifers=values.raster("AQUIFERS"),
             mask=values.raster("MASK"),
+            mascons=values.raster("MASCONS"),
             threads=values.integer("THREADS"),
             memory_mb=values.integer("MEMORY"),
             progress=progress,

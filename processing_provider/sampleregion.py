@@ -25,8 +25,8 @@ class SampleRegion(GwsaAlgorithm):
     follows the predictors and a part does not. The same seed gives the same region.</p>"""
 
     def declare(self) -> None:
-        self.add_number("SEED", "Seed", "Another seed, another region.", 1, 0, advanced=False)
-        self.add_number("SIZE", "Size (degrees)", "Degrees along each side.", 11, 2, 30, advanced=False)
+        self.add_number("SEED", "Seed", "Another seed, another region.", 42, 0, advanced=False)
+        self.add_number("SIZE", "Size (degrees)", "Degrees along each side.", 12, 2, 30, advanced=False)
         self.add_number("FACTOR", "Fine cells per coarse cell", "Along one side of a 0.25 deg cell.", 5, 2, 30)
         self.add_text("START", "First month", "YYYY-MM", "2002-04", optional=False, advanced=True)
         self.add_text("END", "Last month", "YYYY-MM, included", "2020-12", optional=False, advanced=True)

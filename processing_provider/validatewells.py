@@ -101,7 +101,7 @@ class ValidateWells(GwsaAlgorithm):
             end=values.text("END"),
             bins=values.integer("BINS"),
             coarse=values.raster("COARSE"),
-            station_field=values.text("STATION_FIELD"),
+            id_field=values.text("STATION_FIELD") or "",
             level_kind=values.choice("LEVEL_KIND"),
             metrics=values.output_file("METRICS"),
             report=values.output_file("REPORT"),

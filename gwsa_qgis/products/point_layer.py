@@ -34,9 +34,7 @@ def write_points(
     return Path(path)
 
 
-def _write(
-    path: Path, x: np.ndarray, y: np.ndarray, crs: str, fields: Mapping[str, Sequence], layer_name: str
-) -> None:
+def _write(path: Path, x: np.ndarray, y: np.ndarray, crs: str, fields: Mapping[str, Sequence], layer_name: str) -> None:
     reference = None
     if crs:
         reference = osr.SpatialReference(crs)

@@ -232,6 +232,7 @@ def write_raster(
             band.SetDescription(names[k])
     if dataset.WriteArray(layers if bands > 1 else layers[0]) != gdal.CE_None:
         raise OutputNotWritable(f"{path} could not be written", "check the free space")
+    dataset.FlushCache()  # a full disk is told here; closing would keep it to itself
     band = None
     dataset = None
     return path

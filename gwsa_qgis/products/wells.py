@@ -115,9 +115,7 @@ def read_well_points(
         raise UnreadableInput(
             f"{path} has {doubled} doubled well names ({first!r} for one)", "give each well once, or another ID field"
         )
-    return WellPoints(
-        names, *_transform(x, y, crs, grid.crs), *_transform(x, y, crs, geographic_crs()), specific_yield
-    )
+    return WellPoints(names, *_transform(x, y, crs, grid.crs), *_transform(x, y, crs, geographic_crs()), specific_yield)
 
 
 def _points_of_table(

@@ -62,9 +62,7 @@ class DetailWeights:
     of_class: dict[int, float]
 
 
-def detail_weights(
-    actual: np.ndarray, held_out: np.ndarray, classes: np.ndarray, groups: np.ndarray
-) -> DetailWeights:
+def detail_weights(actual: np.ndarray, held_out: np.ndarray, classes: np.ndarray, groups: np.ndarray) -> DetailWeights:
     """Slope of actual on held-out deviations, cut to [0, 1]; 0 where the gain is not above its standard error.
 
     Parameters

@@ -81,12 +81,15 @@ class DetailSamples:
         Index 0..n_supports-1.
     month : ndarray of int, shape (n_samples,)
         Index on the time axis.
+    scale : ndarray of int, shape (n_samples,)
+        Index of the coarser scale.
     """
 
     x: np.ndarray
     y: np.ndarray
     support: np.ndarray
     month: np.ndarray
+    scale: np.ndarray
 
     def chosen(self, which: np.ndarray) -> DetailSamples:
         """Samples at a boolean or integer index, for example of one aquifer class."""
@@ -116,7 +119,8 @@ def detail_samples(
     Parameters
     ----------
     scales : sequence of CoarserScale
-        Two or three sizes of groups teach detail of several widths, which carries over better to the fine scale.
+        Smallest groups first. Two or three sizes teach detail of several widths, which carries over better to the fine
+        scale (cells: 2, 3 and 4 on a side; mascons: 4, 6 and 9 in a group).
     levels : ndarray, shape (n_predictors, n_months, n_supports)
         Support means of predictors; static ones repeated (or broadcast) over months.
     target : ndarray, shape (n_months, n_supports)
@@ -142,12 +146,20 @@ def detail_samples(
         )
     calendar = np.broadcast_to(calendar_terms(months)[:, None], (*target.shape, len(CALENDAR)))
     parts = []
-    for scale in scales:
+    for number, scale in enumerate(scales):
         actual = scale.deviations(target)
         deviations = np.stack([scale.deviations(level) for level in levels], axis=-1)
         month, support = np.nonzero(np.isfinite(actual))
         x = np.concatenate([deviations, np.moveaxis(levels, 0, -1), calendar], axis=-1)[month, support]
-        parts.append((x.astype(np.float32), actual[month, support].astype(np.float32), support, month))
+        parts.append(
+            (
+                x.astype(np.float32),
+                actual[month, support].astype(np.float32),
+                support,
+                month,
+                np.full_like(month, number),
+            )
+        )
     samples = DetailSamples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     if not samples.y.size:
         raise NoUsableData("no support has a target in any month", "check that the target covers the supports")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-POWER = 2
+# Donors looked up at once: bounds the memory of large holes.
+DONORS_AT_ONCE = 2_000_000
+# From this many holes on, those out of reach of any value are sorted out first.
+MANY_HOLES = 20_000
 
 
 def fill_holes(
@@ -35,38 +38,52 @@ def fill_holes(
     Shepard (1968), doi:10.1145/800186.810616, with a limited neighbourhood. All valid cells in reach take part, so
     that a window with a margin of `reach` gives what the whole map gives.
     """
-    holes = np.isnan(values) & wanted
-    if reach < 1 or not holes.any():
-        return values, 0, int(holes.sum())
+    absent = np.isnan(values)
+    n_holes = int((absent & wanted).sum())
+    if reach < 1 or not n_holes:
+        return values, 0, n_holes
     filled = values.copy()
     scale = np.broadcast_to(np.asarray(column_scale, float), values.shape[1:2])
-    _, pattern = np.unique(np.packbits(np.isnan(values).reshape(len(values), -1), axis=1), axis=0, return_inverse=True)
-    pattern = pattern.ravel()
+    groups: dict[bytes, list[int]] = {}
+    for number, layer in enumerate(absent):
+        groups.setdefault(np.packbits(layer).tobytes(), []).append(number)
     done = 0
-    for number in np.unique(pattern):
-        layers = np.flatnonzero(pattern == number)
-        missing = np.isnan(values[layers[0]])
-        if not holes[layers[0]].any() or missing.all():
+    for layers in groups.values():
+        missing = absent[layers[0]]
+        holes = missing & wanted
+        count = int(holes.sum())
+        if not count or missing.all():
             continue
-        near = distance_transform_edt(missing) <= reach * np.sqrt(2)
-        rows, columns = np.nonzero(holes[layers[0]] & near)
+        if count > MANY_HOLES:
+            holes &= distance_transform_edt(missing) <= reach * np.sqrt(2)
+        rows, columns = np.nonzero(holes)
         estimate = _weighted(values[layers], rows, columns, reach, scale)
-        filled[layers[:, None], rows, columns] = estimate
+        filled[np.array(layers)[:, None], rows, columns] = estimate
         done += int(np.isfinite(estimate).sum())
-    return filled, done, int(holes.sum()) - done
+    return filled, done, n_holes - done
 
 
 def _weighted(values: np.ndarray, rows: np.ndarray, columns: np.ndarray, reach: int, scale: np.ndarray) -> np.ndarray:
-    """Weighted means at (rows, columns) of layers with the same holes, (layers, n_holes)."""
-    padded = np.pad(values, ((0, 0), (reach, reach), (reach, reach)), constant_values=np.nan)
-    total = np.zeros((len(values), rows.size))
-    weight = np.zeros(rows.size)
-    for down in range(-reach, reach + 1):
-        for right in range(-reach, reach + 1):
-            squared = down**2 + (right * scale[rows]) ** 2
-            donor = padded[:, rows + reach + down, columns + reach + right]
-            part = np.where(np.isfinite(donor[0]) & (squared <= reach**2) & (squared > 0), 1 / np.maximum(squared, 1e-12), 0)
-            total += np.where(part > 0, donor, 0) * part
-            weight += part
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > 0, total / weight, np.nan)
+    """Weighted means at (rows, columns) of layers with the same holes, (layers, n_holes) float64."""
+    margins = ((0, 0), (reach, reach), (reach, reach))
+    padded = np.pad(values, margins, constant_values=np.nan)
+    valid = np.isfinite(padded[0]).ravel()
+    layers = np.nan_to_num(padded.reshape(len(values), -1))
+    width = padded.shape[2]
+    # always the whole square of `reach`, so that sums round alike whatever window a hole is met in
+    down, right = (part.ravel() for part in np.mgrid[-reach : reach + 1, -reach : reach + 1])
+    others = (down != 0) | (right != 0)
+    down, right = down[others], right[others]
+    result = np.full((len(values), rows.size), np.nan)
+    step = max(DONORS_AT_ONCE // down.size, 1)
+    for start in range(0, rows.size, step):
+        part = slice(start, start + step)
+        squared = down**2 + (right * scale[rows[part], None]) ** 2
+        donors = (rows[part, None] + reach + down) * width + columns[part, None] + reach + right
+        weights = np.where(valid[donors] & (squared <= reach**2), 1 / squared, 0.0)
+        total = weights.sum(axis=1)
+        has_donor = total > 0
+        for number, layer in enumerate(layers):
+            sums = (layer[donors] * weights).sum(axis=1)
+            result[number, part][has_donor] = sums[has_donor] / total[has_donor]
+    return result

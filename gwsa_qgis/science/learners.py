@@ -32,7 +32,8 @@ def check_learner(kind: str) -> None:
     """Raise `InvalidParameter` unless `kind` is a learner that is there."""
     if kind in LATER:
         raise InvalidParameter(
-            f"the learner {kind!r} is not built yet", f"choose {' or '.join(LEARNERS)}; {kind} comes with a later version"
+            f"the learner {kind!r} is not built yet",
+            f"choose {' or '.join(LEARNERS)}; {kind} comes with a later version",
         )
     if kind not in LEARNERS:
         raise InvalidParameter(f"the learner {kind!r} is unknown", f"choose {' or '.join(LEARNERS)}")

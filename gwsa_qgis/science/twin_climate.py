@@ -105,4 +105,4 @@ class Climate:
         cycle = 1 - 0.55 * np.cos(season + 0.25)
         rain = self._mean_rain * cycle * np.exp(fine - 0.13)
         warmth = self._mean_warmth - 11.5 * np.cos(season - 0.35) + 0.9 * self._warmth.step() - 0.35 * spell
-        return np.clip(rain, 0, 900).astype(np.float32), warmth.astype(np.float32)
+        return np.clip(rain, 0, 600).astype(np.float32), warmth.astype(np.float32)

@@ -28,9 +28,9 @@ class RegionGrid:
 
     def __post_init__(self) -> None:
         cells = self.size / COARSE_DEGREES
-        if not 2 <= self.size <= 20 or abs(cells - round(cells)) > 1e-9:
+        if not 2 <= self.size <= 30 or abs(cells - round(cells)) > 1e-9:
             raise InvalidParameter(
-                f"the size of the sample region is {self.size} degrees", "give 2 to 20, a multiple of 0.25"
+                f"the size of the sample region is {self.size} degrees", "give 2 to 30, a multiple of 0.25"
             )
         if not 2 <= self.factor <= 30:
             raise InvalidParameter(f"the factor of the sample region is {self.factor}", "give 2 to 30")

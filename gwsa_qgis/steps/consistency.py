@@ -17,13 +17,13 @@ from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.raster import create_raster, read_single
 from gwsa_qgis.rasters.stack import MonthlyStack, common_months
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
-from gwsa_qgis.rasters.writing import write_text
 from gwsa_qgis.report.figures import scatter_panels
 from gwsa_qgis.report.html import Page
 from gwsa_qgis.science.aggregation import block_majority, block_means
 from gwsa_qgis.science.pair_sums import PairSums
 from gwsa_qgis.science.scores import Scores, score
 from gwsa_qgis.science.supports import compact_labels, support_sums
+from gwsa_qgis.steps.text_outputs import stage_text
 
 # float32 as read, its float64 weights and products in block means.
 BYTES_PER_VALUE = 4 + 4 * 8
@@ -129,9 +129,9 @@ def consistency(
             writer = outputs.enter_context(create_raster(difference, coarse_grid, unit="cm", metadata=tags))
             writer.write(np.subtract(*gathered.mean_maps()[::-1]).astype(np.float32))
         if report:
-            _report(result, rows, gathered, f"{fine} against {coarse}, {describe_months(months)}").save(report)
-        if metrics:
-            write_text(metrics, _as_csv(rows))
+            page = _report(result, rows, gathered, f"{fine} against {coarse}, {describe_months(months)}")
+            stage_text(outputs, report, page.render())
+        stage_text(outputs, metrics, _as_csv(rows))
     _tell(say, result)
     return result
 

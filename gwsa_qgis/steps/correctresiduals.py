@@ -11,13 +11,14 @@ import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.progress import ProgressFunction, Reporter
-from gwsa_qgis.rasters.inspection import describe_months, list_months, to_centimetres
+from gwsa_qgis.rasters.inspection import describe_months, list_months
 from gwsa_qgis.rasters.masks import read_mask
 from gwsa_qgis.rasters.stack import MonthlyStack, common_months, create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
 from gwsa_qgis.rasters.writing import replacing
 from gwsa_qgis.science.closure import Closure, SplineField
 from gwsa_qgis.science.interpolation import spline_correction
+from gwsa_qgis.steps.storage_units import to_centimetres
 from gwsa_qgis.steps.support_map import (
     SupportMap,
     cell_sums,
@@ -162,9 +163,7 @@ def correctresiduals(
     support = read_support(mascons, coarse_grid)
     used = None if mask is None else read_mask(mask, grid)
     job = _Job(Path(prediction), months, factor, grid.row_weights(), support, used)
-    windows = plan_windows(
-        grid, BYTES_PER_VALUE * months.size * max(workers, 1), memory_mb=memory_mb, multiple=factor
-    )
+    windows = plan_windows(grid, BYTES_PER_VALUE * months.size * max(workers, 1), memory_mb=memory_mb, multiple=factor)
 
     sums, areas, patterns = _predicted_sums(job, coarse_grid.shape, windows, workers, report.part(0, 0.4))
     # Cells without a coarse value take no part in a mascon's value.

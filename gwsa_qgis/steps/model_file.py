@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,13 @@ def write_model(path: str | Path, model: ModelFile) -> Path:
     OutputNotWritable
         If the place cannot be written.
     """
+    with replacing(path) as temporary:
+        write_archive(temporary, model)
+    return Path(path)
+
+
+def write_archive(path: Path, model: ModelFile) -> None:
+    """Write the zip itself, at a place that the caller moves it from when all its outputs are whole."""
     from gwsa_qgis import __version__
 
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, "version": __version__}
@@ -63,13 +71,12 @@ def write_model(path: str | Path, model: ModelFile) -> Path:
     }
     members |= {f"boosters/{name}.ubj": data for name, data in sorted(model.boosters.items())}
     members |= {f"arrays/{name}.npy": _array_bytes(array) for name, array in sorted(model.arrays.items())}
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, data)
-    return Path(path)
 
 
 def read_model(path: str | Path) -> ModelFile:
@@ -92,7 +99,7 @@ def read_model(path: str | Path) -> ModelFile:
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         reason = str(error).strip()[:120] or type(error).__name__
         raise InvalidModelFile(f"{path} is not a model file, or is damaged ({reason})", REMEDY) from error
-    except zipfile.zlib.error as error:
+    except zlib.error as error:
         raise InvalidModelFile(f"{path} is a damaged model file ({error})", REMEDY) from error
     manifest = _manifest(path, contents.pop(MANIFEST))
     boosters = {Path(name).stem: data for name, data in contents.items() if name.startswith("boosters/")}

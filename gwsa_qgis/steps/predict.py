@@ -254,45 +254,45 @@ def _support_of(trained: TrainedModel, mascons: str | Path | None, grid: Grid) -
 class _Surrounding:
     """Histosplines of each predictor's own support means: what its deviations are taken from."""
 
-    def __init__(
-        self, inputs: _Inputs, support: SupportMap, factor: int, grid: Grid, months: np.ndarray
-    ) -> None:
+    def __init__(self, inputs: _Inputs, support: SupportMap, factor: int, grid: Grid, months: np.ndarray) -> None:
         self.inputs, self.support, self.factor, self.grid, self.months = inputs, support, factor, grid, months
         self.closure: Closure | None = None
         self.fields: list[SplineField] = []
 
     def prepare(self, memory_mb: float, workers: int, report: Reporter) -> None:
         """Average the predictors over the supports, in one pass over the map, and solve for the histosplines."""
-        n_months = self.months.size
-        cells = self.support.grid.shape
-        sums, areas = np.zeros((len(self.inputs.names), n_months, self.support.count)), None
+        names, dynamic = self.inputs.names, [self.inputs.dynamic[name] for name in self.inputs.names]
         weights = self.grid.row_weights()
-        used = np.zeros(self.grid.shape, bool)
-        areas = np.zeros((n_months, self.support.count))
 
-        def gather(window: Window) -> tuple[list[np.ndarray], np.ndarray]:
+        def gather(window: Window) -> tuple[list[tuple], np.ndarray]:
             parts, ever = [], np.zeros((window.rows, window.columns), bool)
-            for levels in self.inputs.layers(window, self.months):
+            for t, levels in enumerate(self.inputs.layers(window, self.months)):
                 ever |= np.isfinite(levels[0])
-                parts.append(np.stack([*cell_sums(np.stack(levels), self.factor, weights[window.row_slice])]))
+                chosen = [level for level, moves in zip(levels, dynamic, strict=True) if moves or t == 0]
+                sums, areas = cell_sums(np.stack(chosen), self.factor, weights[window.row_slice])
+                parts.append((sums, areas[0]))
             return parts, ever
 
-        per_pixel = 24 * (len(self.inputs.names) + 2) * max(workers, 1)
-        windows = plan_windows(self.grid, per_pixel, memory_mb=memory_mb, multiple=self.factor)
-        coarse = np.zeros((2, len(self.inputs.names), n_months, *cells))
+        per_pixel = 24 * (len(names) + 2) + 8 * self.months.size * len(names) / self.factor**2
+        windows = plan_windows(self.grid, per_pixel * max(workers, 1), memory_mb=memory_mb, multiple=self.factor)
+        cells, n_months = self.support.grid.shape, self.months.size
+        sums = [np.zeros((n_months if moves else 1, *cells)) for moves in dynamic]
+        areas, used = np.zeros((n_months, *cells)), np.zeros(self.grid.shape, bool)
         for window, (parts, ever) in map_windows(
             gather, windows, workers=workers, progress=report.part(0.0, 0.8), message="Averaging the predictors"
         ):
             place = window.coarsened(self.factor).slices
             used[window.slices] = ever
-            for t, part in enumerate(parts):
-                coarse[:, :, t, *place] = part
+            for t, (part, area) in enumerate(parts):
+                areas[t][place] = area
+                present = (total for total, moves in zip(sums, dynamic, strict=True) if moves or t == 0)
+                for total, values in zip(present, part, strict=True):
+                    total[t][place] = values
         if not used.any():
             raise NoUsableData(
                 "no fine pixel has all predictors", "check that predictors, classes and mask cover the same area"
             )
-        means = [support_means_of_cells(s, a, self.support) for s, a in zip(*coarse, strict=True)]
-        del sums, areas
+        means = [support_means_of_cells(total, areas[: len(total)], self.support) for total in sums]
         self._solve(means, used * weights[:, None], report.part(0.8, 1.0))
 
     def _solve(self, means: list[np.ndarray], weights: np.ndarray, report: Reporter) -> None:
@@ -302,10 +302,8 @@ class _Surrounding:
             return Closure(labels, weights, knot_spacing=spacing, n_supports=self.support.count)
 
         spacing = self.support.knot_spacing(self.factor)
-        for number, (name, values) in enumerate(zip(self.inputs.names, means, strict=True)):
+        for number, values in enumerate(means):
             report(number / len(means), "Interpolating the predictors' means" if number == 0 else "")
-            if not self.inputs.dynamic[name]:
-                values = values[np.isfinite(values).any(1)][:1]
             if self.closure is None:
                 self.closure, field = solve_closing(make, spacing, values)
             else:

@@ -74,7 +74,7 @@ def sampleregion(
     seed : int
         Same seed, same region.
     size : float
-        Degrees across, 2 to 20, a multiple of 0.25.
+        Degrees across, 2 to 30, a multiple of 0.25.
     progress : callable, optional
         Called with a share (0 to 1) and a message; may raise to stop, and nothing is left behind.
     start, end : str
@@ -102,8 +102,9 @@ def sampleregion(
         made |= _describe(twin, working, {"seed": seed, "size": size, "factor": factor, "start": start, "end": end})
         _replace(target, working)
     except (OSError, RuntimeError) as fault:  # GDAL raises RuntimeError
+        reason = " ".join(str(fault).split()).rstrip(" .")
         raise OutputNotWritable(
-            f"the sample region cannot be written to {target} ({fault})", "check free space and permissions"
+            f"the sample region cannot be written to {target} ({reason})", "check free space and permissions"
         ) from fault
     finally:
         shutil.rmtree(working, ignore_errors=True)

@@ -142,9 +142,7 @@ def support_totals(cells: np.ndarray, support: SupportMap) -> np.ndarray:
     return np.stack([np.bincount(labels, month.ravel(), support.count + 1)[1:] for month in cells])
 
 
-def solve_closing(
-    make: Callable[[float], Closure], spacing: float, values: np.ndarray
-) -> tuple[Closure, SplineField]:
+def solve_closing(make: Callable[[float], Closure], spacing: float, values: np.ndarray) -> tuple[Closure, SplineField]:
     """Histosplines that meet `values`, with finer knots where the usual ones are too few for small supports.
 
     Parameters

@@ -26,6 +26,7 @@ from gwsa_qgis.science.trend import (
     theil_sen,
     trend_classes,
 )
+from gwsa_qgis.steps.text_outputs import stage_text
 
 PERIOD = 12
 MONTHS_IN = {"month": 1, "year": 12}
@@ -169,7 +170,8 @@ def trend(
             pixels,
         )
         if report:
-            _report(result, str(input), months, slope_unit, correction, deseasonalise, areas[1:]).save(report)
+            page = _report(result, str(input), months, slope_unit, correction, deseasonalise, areas[1:])
+            stage_text(outputs, report, page.render())
     falling = sum(result.area_shares[k] for k in (1, 2))
     rising = sum(result.area_shares[k] for k in (6, 7))
     say.say(f"{pixels} pixels: {falling:.1f} % of the area falls and {rising:.1f} % rises significantly")

@@ -9,37 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import InvalidMonths, InvalidParameter, NoUsableData
-from gwsa_qgis.months import calendar_year
+from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.products.point_layer import write_points
 from gwsa_qgis.products.wells import WellLevels, WellPoints, read_well_levels, read_well_points
 from gwsa_qgis.progress import ProgressFunction, Reporter
-from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
-from gwsa_qgis.rasters.points import cells_of_points, read_points, read_points_bilinear
-from gwsa_qgis.rasters.stack import MonthlyStack, common_months
-from gwsa_qgis.rasters.writing import write_text
-from gwsa_qgis.science.trend import theil_sen
-from gwsa_qgis.science.well_scores import Agreement, Perturbation, agreement, gain, perturb_yield, series_agreement
-from gwsa_qgis.science.wells import (
-    SPECIFIC_YIELD_TABLE,
-    Bins,
-    YieldRegion,
-    anomalies,
-    count_outliers,
-    group_means,
-    long_enough,
-    quantile_bins,
-    specific_yield,
-    storage_change,
-)
-from gwsa_qgis.steps.storage_units import to_centimetres
+from gwsa_qgis.rasters.stack import MonthlyStack
+from gwsa_qgis.science.well_comparison import CELL, SINGLE, WellComparison, compare
+from gwsa_qgis.science.wells import SPECIFIC_YIELD_TABLE
+from gwsa_qgis.steps.text_outputs import stage_text
+from gwsa_qgis.steps.wells_input import COARSE, FINE, WellData, prepare_wells, read_yield_table
 from gwsa_qgis.steps.wells_report import metrics_csv, wells_page
-from gwsa_qgis.steps.yield_table import read_yield_table
 
-CELL_DEGREES = 0.25
-MONTHS_OF_A_YEAR = 10  # a year with fewer months in the map has no annual mean
-FINE, COARSE, BILINEAR = "fine map", "coarse field", "coarse field, bilinear"
+# Shares of positive readings that contradict the kind of level said.
+MOSTLY, HARDLY = 0.9, 0.1
 
 
 @dataclass(frozen=True)
@@ -49,43 +32,21 @@ class ValidateWellsResult:
     Attributes
     ----------
     metrics, report, output : Path or None
-    wells : int
-        Wells compared.
+    wells, cells : int
+        Wells compared, and coarse cells that hold them.
     dropped : dict of str to int
         Wells left out, by reason.
-    cells : int
-        Coarse cells that hold them.
-    trend, monthly : dict of (str, str) to Agreement
-        By support ("cell" or "well") and map. `monthly` is empty for yearly tables.
-    regions : dict of str to Agreement
-        Trends of the fine map at cells by region of the specific yield table.
-    bins : dict of str to Bins
-        Bin means of the trends at cells by map; empty with too few cells.
-    binned_r2, binned_r : dict of str to float
-        R2 (1 - SSE/SST) and correlation of the bin means.
-    gain : (n_wells,) float
-        Gain of the fine map over the coarse field; NaN without one.
-    share_improved : float
-        Share of wells with a positive gain.
-    perturbation : dict of str to Perturbation
-        Random specific yields, by region and by cell.
+    comparison : WellComparison
+        All figures.
     """
 
     metrics: Path | None
     report: Path | None
     output: Path | None
     wells: int
-    dropped: dict[str, int]
     cells: int
-    trend: dict[tuple[str, str], Agreement]
-    monthly: dict[tuple[str, str], Agreement]
-    regions: dict[str, Agreement]
-    bins: dict[str, Bins]
-    binned_r2: dict[str, float]
-    binned_r: dict[str, float]
-    gain: np.ndarray
-    share_improved: float
-    perturbation: dict[str, Perturbation]
+    dropped: dict[str, int]
+    comparison: WellComparison
 
 
 def validatewells(
@@ -93,7 +54,7 @@ def validatewells(
     wells: str | Path,
     levels: str | Path,
     *,
-    specific_yield: str | Path | Sequence[Sequence] | None = None,
+    specific_yield: str | Path | Sequence[object] | None = None,
     start: str | None = None,
     end: str | None = None,
     bins: int = 15,
@@ -119,12 +80,14 @@ def validatewells(
 ) -> ValidateWellsResult:
     """Compare trends and monthly anomalies of a map with those of wells, singly and averaged per coarse cell.
 
+    Trends are Theil-Sen slopes over the months that a well and all maps have, so gaps touch both sides alike.
+
     Parameters
     ----------
     gwsa : path
         Monthly stack of groundwater storage anomaly.
     wells, levels : path
-        Points (layer or CSV) and their levels, see `products.wells`.
+        Points (layer or CSV) and their levels (a table, or a folder of tables), see `products.wells`.
     specific_yield : path or rows, optional
         CSV or rows of region, south, north, west, east, specific yield; Table 2 of the paper where not given.
     start, end : str, optional
@@ -132,14 +95,14 @@ def validatewells(
     bins : int
         Quantile bins of the published figure.
     coarse : path, optional
-        Coarse stack: its cells average the wells, and its scores stand beside the fine map's.
+        Coarse stack: wells are averaged over its cells (else over 0.25 degrees), and its scores stand beside the map's.
     metrics, report, output : path, optional
         Scores (CSV), page (HTML), and the wells with their figures (GeoPackage).
     level_kind : {"depth", "head", "anomaly"}
         Depth to water (positive down), head or level (positive up), or anomaly (positive up).
     level_unit : {"m", "cm", "mm", "ft"}
     id_field, x_field, y_field, yield_field : str
-        Columns of `wells`; found by their usual names where empty. A well's own specific yield comes before the table.
+        Columns of `wells`, found by their usual names where empty. A well's own specific yield comes before the table.
     levels_id_field, date_field, value_field : str
         Columns of a long table of levels.
     minimum_years, minimum_share : float
@@ -155,36 +118,94 @@ def validatewells(
         If an input cannot be read.
     """
     say = Reporter(progress)
-    table = read_yield_table(specific_yield) if specific_yield else SPECIFIC_YIELD_TABLE
     if bins < 2:
         raise InvalidParameter(f"{bins} bins were asked for", "give at least 2")
+    table = read_yield_table(specific_yield) if specific_yield else SPECIFIC_YIELD_TABLE
     with ExitStack() as files:
         stack = files.enter_context(MonthlyStack(gwsa))
         coarse_stack = files.enter_context(MonthlyStack(coarse)) if coarse else None
-        points = read_well_points(
-            wells, stack.grid, id_field=id_field, x_field=x_field, y_field=y_field, yield_field=yield_field
+        fields = {"id_field": id_field, "x_field": x_field, "y_field": y_field, "yield_field": yield_field}
+        points = read_well_points(wells, stack.grid, **fields)
+        fields = {"id_field": levels_id_field, "date_field": date_field, "value_field": value_field}
+        readings = read_well_levels(levels, points.names, kind=level_kind, unit=level_unit, **fields)
+        _tell_levels(say, points, readings, level_kind)
+        data = prepare_wells(
+            points,
+            readings,
+            stack,
+            coarse_stack,
+            table,
+            start=start,
+            end=end,
+            minimum_years=minimum_years,
+            minimum_share=minimum_share,
+            report=say,
         )
-        named = {"id_field": levels_id_field, "date_field": date_field, "value_field": value_field}
-        on_map = _on_map(points, stack.grid, str(wells), str(gwsa), say)
-        readings = read_well_levels(levels, points.names, kind=level_kind, unit=level_unit, **named)
-        _tell_levels(say, readings, level_kind)
-        months = _months_compared([s for s in (stack, coarse_stack) if s is not None], readings, start, end)
-        say.say(f"Compared over {describe_months(months)}")
-        site = _Sites(points, readings, months, on_map, minimum_years, minimum_share)
-        maps = site.read_maps(stack, coarse_stack, say)
-        cells = site.cells(coarse_stack.grid if coarse_stack is not None else None)
-    result = _compare(site, maps, cells, table, bins, yield_spread, draws, seed)
-    result = _with_paths(result, metrics, report, output)
-    for reason, count in result.dropped.items():
-        if count:
-            say.warn(f"{count} wells left out: {reason}")
-    with ExitStack():
-        if output:
-            write_points(output, *site.table_of_points(maps, result))
+        crs = stack.grid.crs
+    options = {"bins": bins, "spread": yield_spread, "draws": draws, "seed": seed}
+    comparison = compare(
+        data.storage, data.maps, data.cells, data.regions, steps_per_year=data.steps_per_year, **options
+    )
+    _tell_result(say, data, comparison, bins)
+    with ExitStack() as outputs:
+        stage_text(outputs, metrics, metrics_csv(comparison))
         if report:
-            wells_page(result, site, f"{gwsa} at {result.wells} wells, {describe_months(months)}").save(report)
-        if metrics:
-            write_text(metrics, metrics_csv(result))
-    best = result.trend["cell", FINE]
-    say.say(f"Trends at {best.n} cells: R2 {best.r2:.3f}, r {best.r:.3f}, Spearman {best.spearman:.3f}")
-    return result
+            stage_text(outputs, report, wells_page(data, comparison, str(gwsa)).render())
+        if output:
+            write_points(output, data.points.x, data.points.y, crs, _attributes(data, comparison))
+    say(1.0)
+    return ValidateWellsResult(
+        *(Path(path) if path else None for path in (metrics, report, output)),
+        len(data.points.names),
+        len(comparison.supports[CELL].well_trend),
+        data.dropped,
+        comparison,
+    )
+
+
+def _tell_levels(say: Reporter, points: WellPoints, readings: WellLevels, kind: str) -> None:
+    step = "yearly" if readings.yearly else "monthly"
+    say.say(
+        f"{len(points.names)} wells, {readings.readings} readings of them, {describe_months(readings.months)}, {step}"
+    )
+    if readings.duplicates:
+        say.say(f"{readings.duplicates} readings share their month with another of the same well and are averaged")
+    if kind == "depth" and readings.positive_share < HARDLY:
+        say.warn(f"only {readings.positive_share:.0%} of the depths are positive: they look like levels, positive up")
+    if kind == "head" and readings.positive_share > MOSTLY:
+        say.say("the levels are positive, and taken as positive up as said")
+
+
+def _tell_result(say: Reporter, data: WellData, comparison: WellComparison, bins: int) -> None:
+    for reason, count in data.dropped.items():
+        if count:
+            say.warn(f"{count} wells are left out: {reason}")
+    if data.outliers.any():
+        say.warn(f"{data.outliers.sum()} readings lie far from their well's median; they are flagged and used")
+    if not comparison.bins:
+        say.warn(f"too few cells for {bins} bins of two: no bin means")
+    for support in (CELL, SINGLE):
+        found = comparison.trend[support, FINE]
+        say.say(
+            f"trends by {support}: n {found.n}, R2 {found.r2:.3f}, r {found.r:.3f}, Spearman {found.spearman:.3f}, "
+            f"RMSE {found.rmse:.3f} cm/yr"
+        )
+
+
+def _attributes(data: WellData, comparison: WellComparison) -> dict[str, Sequence]:
+    """Fields of the well layer."""
+    single = comparison.supports[SINGLE]
+    fields = {
+        "well": data.points.names,
+        "region": data.regions,
+        "sy": data.yields,
+        "readings": np.isfinite(single.wells).sum(axis=1),
+        "outliers": data.outliers,
+        "trend_well": single.well_trend,
+        "trend_map": single.map_trends[FINE],
+        "difference": single.map_trends[FINE] - single.well_trend,
+        "cell": data.cells,
+    }
+    if COARSE in single.map_trends:
+        fields |= {"trend_coarse": single.map_trends[COARSE], "gain": comparison.gain}
+    return fields

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 
@@ -16,3 +18,137 @@ def provider(qgis_app, qgis_processing):
     plugin.initProcessing()
     yield QgsApplication.processingRegistry().providerById("gwsa")
     plugin.unload()
+
+
+@pytest.fixture(scope="session")
+def region(tmp_path_factory) -> Path:
+    """A small sample region with the whole record and its gaps."""
+    from gwsa_qgis.steps.sampleregion import sampleregion
+
+    folder = tmp_path_factory.mktemp("sample") / "region"
+    sampleregion(folder, size=3, factor=3)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def work(region, tmp_path_factory) -> dict[str, str]:
+    """What each step's input would be in the chain, made by the library from the region."""
+    from gwsa_qgis.steps.accumulate import accumulate
+    from gwsa_qgis.steps.aquiferclasses import aquiferclasses
+    from gwsa_qgis.steps.basemask import basemask
+    from gwsa_qgis.steps.correctresiduals import correctresiduals
+    from gwsa_qgis.steps.fillgaps import fillgaps
+    from gwsa_qgis.steps.glaciermask import glaciermask
+    from gwsa_qgis.steps.importgldas import importgldas
+    from gwsa_qgis.steps.importgrace import importgrace
+    from gwsa_qgis.steps.monthlystack import monthlystack
+    from gwsa_qgis.steps.predict import predict
+    from gwsa_qgis.steps.preparepredictors import preparepredictors
+    from gwsa_qgis.steps.trainmodels import trainmodels
+    from gwsa_qgis.steps.waterbalance import waterbalance
+    from gwsa_qgis.steps.watermask import watermask
+
+    folder = tmp_path_factory.mktemp("chain")
+    at = {name: str(folder / f"{name}.tif") for name in RASTERS} | {"fine": str(folder / "fine")}
+    at |= {"coarse": str(folder / "coarse"), "model": str(folder / "m.gwsa"), "template": str(template(region))}
+    grace = region / "grace"
+    importgrace(
+        next(grace.glob("*all-corrections.nc")),
+        at["twsa"],
+        mascons=at["mascons"],
+        mascon_map=next(grace.glob("*mapping_file.nc")),
+        land_mask=at["land"],
+        land_mask_file=next(grace.glob("*LandMask.nc")),
+    )
+    importgldas(None, at["sms"], at["swe"], at["cws"], folder=region / "gldas", template=at["twsa"])
+    fillgaps(at["twsa"], at["filled"], mascons=at["mascons"])
+    storages = {name: at[name] for name in ("sms", "swe", "cws")}
+    waterbalance(at["filled"], at["gwsa"], observed=at["twsa"], **storages)
+    watermask(sorted((region / "jrc_gsw").glob("*.tif")), at["template"], at["water"])
+    glaciermask(next((region / "rgi").glob("*.shp")), at["template"], at["ice"])
+    basemask([at["water"], at["ice"]], at["mask"])
+    aquiferclasses(next((region / "whymap").glob("*.shp")), at["template"], 3, at["classes"], at["classes_coarse"])
+    monthlystack(None, at["pre"], folder=region / "chelsa", pattern="CHELSA_pr_*.tif")
+    monthlystack(None, at["ndvi"], folder=region / "mod13a1")
+    accumulate(at["pre"], at["acc"])
+    predictors = {
+        "PRE": at["pre"],
+        "NDVI": at["ndvi"],
+        "PRE_ACC": at["acc"],
+        "DEM": next((region / "gmted").glob("*.tif")),
+    }
+    preparepredictors(predictors, at["template"], 3, at["fine"], at["coarse"], mask=at["mask"])
+    trainmodels(
+        at["gwsa"], at["coarse"], at["model"], aquifers=at["classes_coarse"], mascons=at["mascons"], search_iterations=1
+    )
+    predict(at["model"], at["fine"], at["prediction"], aquifers=at["classes"], mask=at["mask"])
+    correctresiduals(at["prediction"], at["gwsa"], at["corrected"], mascons=at["mascons"])
+    return at
+
+
+RASTERS = (
+    *("twsa", "mascons", "land", "sms", "swe", "cws", "filled", "gwsa", "water", "ice", "mask", "classes"),
+    *("classes_coarse", "pre", "ndvi", "acc", "prediction", "corrected"),
+)
+
+
+def template(region: Path) -> Path:
+    """The region's fine template."""
+    return region / "templates" / "template_fine.tif"
+
+
+@pytest.fixture(scope="session")
+def cases(region, work) -> dict[str, dict]:
+    """Parameters of every algorithm but its outputs."""
+    grace = region / "grace"
+    well_files = {"WELLS": str(region / "wells" / "wells.gpkg"), "LEVELS": str(region / "wells" / "levels.csv")}
+    jrc = [str(path) for path in sorted((region / "jrc_gsw").glob("*.tif"))]
+    storages = {name.upper(): work[name] for name in ("sms", "swe", "cws")}
+    dem = str(next((region / "gmted").glob("*.tif")))
+    return {
+        "importgrace": {
+            "INPUT": str(next(grace.glob("*all-corrections.nc"))),
+            "MASCON_MAP": str(next(grace.glob("*mapping_file.nc"))),
+        },
+        "importgldas": {"FOLDER": str(region / "gldas"), "TEMPLATE": work["twsa"]},
+        "monthlystack": {"INPUTS": [str(p) for p in sorted((region / "chelsa").glob("CHELSA_pr_*_2010_*.tif"))]},
+        "accumulate": {"INPUT": work["pre"]},
+        "watermask": {"INPUTS": jrc, "TEMPLATE": work["template"]},
+        "glaciermask": {"GLACIERS": str(next((region / "rgi").glob("*.shp"))), "TEMPLATE": work["template"]},
+        "basemask": {"INPUTS": [work["water"], work["ice"]]},
+        "applymask": {"INPUT": work["pre"], "MASK": work["mask"]},
+        "aquiferclasses": {
+            "INPUT": str(next((region / "whymap").glob("*.shp"))),
+            "FIELD": "HYGEO2",
+            "TEMPLATE": work["template"],
+            "FACTOR": 3,
+        },
+        "preparepredictors": {
+            "INPUTS": [work["pre"], work["acc"], dem],
+            "NAMES": "PRE,PRE_ACC,DEM",
+            "TEMPLATE": work["template"],
+            "FACTOR": 3,
+            "MASK": work["mask"],
+        },
+        "fillgaps": {"INPUT": work["twsa"], "MASCONS": work["mascons"], "LONG_MODES": 3},
+        "waterbalance": {"TWSA": work["filled"], "OBSERVED": work["twsa"], **storages},
+        "trainmodels": {
+            "TARGET": work["gwsa"],
+            "PREDICTORS": work["coarse"],
+            "AQUIFERS": work["classes_coarse"],
+            "MASCONS": work["mascons"],
+            "SEARCH_ITERATIONS": 1,
+        },
+        "predict": {
+            "MODEL": work["model"],
+            "PREDICTORS": work["fine"],
+            "AQUIFERS": work["classes"],
+            "MASK": work["mask"],
+        },
+        "correctresiduals": {"PREDICTION": work["prediction"], "TARGET": work["gwsa"], "MASCONS": work["mascons"]},
+        "consistency": {"FINE": work["corrected"], "COARSE": work["gwsa"], "AQUIFERS": work["classes_coarse"]},
+        "validatewells": {"GWSA": work["corrected"], "COARSE": work["gwsa"], **well_files, "BINS": 3},
+        "trend": {"INPUT": work["corrected"]},
+        "sampleregion": {"SIZE": 2, "FACTOR": 2, "START": "2004-01", "END": "2005-12"},
+        "checkenvironment": {},
+    }

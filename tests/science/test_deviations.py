@@ -73,7 +73,8 @@ def test_samples_are_laid_out_as_their_names_say():
     assert names[:4] == ["rain_deviation", "soil_deviation", "rain", "soil"]
     assert samples.x.shape == (2 * (35 + 36), len(names)) and samples.x.dtype == np.float32
     row = np.flatnonzero((samples.month == 2) & (samples.support == 11))
-    assert row.size == 2
+    assert samples.scale[row].tolist() == [0, 1]
+    assert samples.chosen(row).y.tolist() == samples.y[row].tolist()
     expected = [*(scale.deviations(level)[2, 11] for level in levels), *levels[:, 2, 11], *calendar_terms(months)[2]]
     np.testing.assert_allclose(samples.x[row[0]], expected, rtol=1e-6)
     assert samples.y[row[1]] == pytest.approx(scale.deviations(target)[2, 11], rel=1e-6)
@@ -175,7 +176,8 @@ def downscale(signal, seed, learner):
         return DetailModel(2, *learner)
 
     held_out = held_out_parts(samples, blocked_folds(groups[3], 4, seed), make)
-    trust = detail_weight(samples.y, held_out, groups[3][samples.support])
+    finest = samples.scale == 0
+    trust = detail_weight(samples.y[finest], held_out[finest], groups[3][samples.support[finest]])
     model = make().fit(samples.x, samples.y)
     around = [closure.solve(level) for level in levels]
     detail = np.empty_like(truth)

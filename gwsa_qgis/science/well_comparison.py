@@ -1,0 +1,175 @@
+"""All figures of a comparison of storage maps with wells, singly and averaged per coarse cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gwsa_qgis.errors import NoUsableData
+from gwsa_qgis.science.scores import Scores, score
+from gwsa_qgis.science.theil_sen import theil_sen
+from gwsa_qgis.science.well_scores import Agreement, Perturbation, agreement, gain, perturb_yield, series_agreement
+from gwsa_qgis.science.wells import Bins, anomalies, group_means, quantile_bins
+
+SINGLE, CELL = "well", "cell"
+
+
+@dataclass(frozen=True)
+class Support:
+    """Wells, or cells of wells: their series and trends.
+
+    Attributes
+    ----------
+    wells : ndarray, shape (n, n_steps)
+        Storage anomaly at the wells.
+    maps : dict of str to ndarray, shape (n, n_steps)
+        The same of each map, over the same steps.
+    well_trend : ndarray, shape (n,)
+        Theil-Sen slope per year.
+    map_trends : dict of str to ndarray, shape (n,)
+    """
+
+    wells: np.ndarray
+    maps: dict[str, np.ndarray]
+    well_trend: np.ndarray
+    map_trends: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class WellComparison:
+    """Figures; keys are (support, map), support being "well" or "cell".
+
+    Attributes
+    ----------
+    supports : dict of str to Support
+    trend, series : dict of (str, str) to Agreement
+        Of trends, and of all steps of all series; `series` is empty for yearly levels.
+    regions : dict of str to Agreement
+        Trends of the first map at cells, by region.
+    bins : dict of str to Bins
+        Quantile bins of the cells' trends by map; empty with too few cells.
+    binned : dict of str to Scores
+        Scores of bin means.
+    gain : ndarray, shape (n_wells,)
+        Gain of the first map over the second at each well; NaN where there is none.
+    share_improved : float
+        Share of wells where it is positive; NaN without.
+    perturbation : dict of str to Perturbation
+        Random specific yields, one for each region, or for each cell.
+    """
+
+    supports: dict[str, Support]
+    trend: dict[tuple[str, str], Agreement]
+    series: dict[tuple[str, str], Agreement]
+    regions: dict[str, Agreement]
+    bins: dict[str, Bins]
+    binned: dict[str, Scores]
+    gain: np.ndarray
+    share_improved: float
+    perturbation: dict[str, Perturbation]
+
+
+def compare(
+    storage: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    cells: np.ndarray,
+    regions: Sequence[str],
+    *,
+    steps_per_year: int = 12,
+    bins: int = 15,
+    spread: float = 0.2,
+    draws: int = 1000,
+    seed: int = 0,
+) -> WellComparison:
+    """Compare maps with wells over the steps that a well and all maps have.
+
+    Parameters
+    ----------
+    storage : ndarray, shape (n_wells, n_steps)
+        Storage anomaly of the wells, dGWL x Sy (Eq. 19), NaN where missing.
+    maps : mapping of str to ndarray, shape (n_wells, n_steps)
+        Maps at the wells; the first is the one judged, the second, if any, the coarse field.
+    cells : ndarray of int, shape (n_wells,)
+        Coarse cell of each well.
+    regions : sequence of str, length n_wells
+    steps_per_year : int
+        12 for months, 1 for years. Yearly series give trends alone: they cannot judge seasons.
+
+    Raises
+    ------
+    NoUsableData
+        If no well shares steps with the maps.
+    """
+    names = list(maps)
+    common = np.isfinite(storage)
+    for values in maps.values():
+        common = common & np.isfinite(values)
+    if not common.any():
+        raise NoUsableData("no well has a reading in a month that the map has", "check months, mask and coordinates")
+    single = _support(storage, maps, common, steps_per_year)
+    averaged, at_cells, cell_regions = _average(single, cells, regions, steps_per_year)
+    supports = {SINGLE: single, CELL: averaged}
+    trend, series = {}, {}
+    for label, support in supports.items():
+        for name in names:
+            trend[label, name] = agreement(support.well_trend, support.map_trends[name])
+            if steps_per_year > 1:
+                series[label, name] = agreement(support.wells.ravel(), support.maps[name].ravel())
+    first = averaged.map_trends[names[0]]
+    by_region = {
+        region: agreement(averaged.well_trend[cell_regions == region], first[cell_regions == region])
+        for region in dict.fromkeys(regions)
+    }
+    found_bins = {}
+    if np.isfinite(averaged.well_trend).sum() >= 2 * bins:
+        found_bins = {name: quantile_bins(averaged.map_trends[name], averaged.well_trend, bins) for name in names}
+    improved = _gain_at_wells(single, names)
+    _, region_number = np.unique(cell_regions, return_inverse=True)
+    options = {"spread": spread, "draws": draws, "seed": seed}
+    return WellComparison(
+        supports,
+        trend,
+        series,
+        by_region,
+        found_bins,
+        {name: score(found.y, found.x) for name, found in found_bins.items()},
+        improved,
+        float((improved[np.isfinite(improved)] > 0).mean()) if np.isfinite(improved).any() else np.nan,
+        {
+            "region": perturb_yield(first, averaged.well_trend, region_number.ravel(), **options),
+            "cell": perturb_yield(first, averaged.well_trend, np.arange(at_cells.size), **options),
+        },
+    )
+
+
+def _support(storage: np.ndarray, maps: Mapping[str, np.ndarray], common: np.ndarray, steps_per_year: int) -> Support:
+    """Anomalies over the common steps, and their trends per year."""
+    wells = anomalies(np.where(common, storage, np.nan))
+    at_wells = {name: anomalies(np.where(common, values, np.nan)) for name, values in maps.items()}
+    return Support(
+        wells,
+        at_wells,
+        theil_sen(wells, confidence=None).slope * steps_per_year,
+        {name: theil_sen(values, confidence=None).slope * steps_per_year for name, values in at_wells.items()},
+    )
+
+
+def _average(
+    single: Support, cells: np.ndarray, regions: Sequence[str], steps_per_year: int
+) -> tuple[Support, np.ndarray, np.ndarray]:
+    """Arithmetic means of the wells of a cell, the cells' numbers, and the region of each cell's first well."""
+    wells, numbers, _ = group_means(single.wells, cells)
+    maps = {name: group_means(values, cells)[0] for name, values in single.maps.items()}
+    _, first = np.unique(cells, return_index=True)
+    support = _support(wells, maps, np.isfinite(wells), steps_per_year)
+    return support, numbers, np.array(list(regions), dtype=object)[first]
+
+
+def _gain_at_wells(single: Support, names: list[str]) -> np.ndarray:
+    """Gain of the first map over the second, in time at each well."""
+    if len(names) < 2:
+        return np.full(len(single.wells), np.nan)
+    fine, coarse = (series_agreement(single.wells, single.maps[name])[:2] for name in names[:2])
+    return gain(coarse, fine)

@@ -1,0 +1,165 @@
+"""The table and the page of `validatewells`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import astuple
+
+import numpy as np
+
+from gwsa_qgis.rasters.inspection import describe_months
+from gwsa_qgis.report.figures import binned_wells, scatter_panels, well_map
+from gwsa_qgis.report.html import Page
+from gwsa_qgis.science.well_comparison import CELL, SINGLE, WellComparison
+from gwsa_qgis.science.well_scores import Agreement
+from gwsa_qgis.science.wells import fit_band
+from gwsa_qgis.steps.wells_input import COARSE, FINE, WellData
+
+HEADER = ("what", "support", "map", "n", "r2", "r", "spearman", "slope", "bias", "rmse", "sign_agreement")
+BINNED_UNBINNED_GAP = 0.2
+
+
+def metric_rows(comparison: WellComparison) -> list[tuple]:
+    """Rows under `HEADER`; scores of bin means say so."""
+    rows = []
+    for what, found in (("trend (cm/yr)", comparison.trend), ("monthly anomaly (cm)", comparison.series)):
+        rows += [(what, support, name, *astuple(scores)) for (support, name), scores in found.items()]
+    rows += [("trend (cm/yr)", f"cell, {name}", FINE, *astuple(scores)) for name, scores in comparison.regions.items()]
+    for name, scores in comparison.binned.items():
+        n, r2, r, rmse = astuple(scores)
+        rows.append(("trend (cm/yr), bin means", CELL, name, n, r2, r, *[np.nan] * 3, rmse, np.nan))
+    for group, drawn in comparison.perturbation.items():
+        for place, label in enumerate(("2.5 %", "median", "97.5 %")):
+            what = f"trend, Sy perturbed by {group}, {label} of {drawn.draws}"
+            scores = (drawn.r2[place], drawn.r[place], *[np.nan] * 3, drawn.rmse[place], np.nan)
+            rows.append((what, CELL, FINE, comparison.trend[CELL, FINE].n, *scores))
+    return rows
+
+
+def metrics_csv(comparison: WellComparison) -> str:
+    """All scores as CSV."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(HEADER)
+    for row in metric_rows(comparison):
+        writer.writerow([f"{float(cell):.10g}" if isinstance(cell, float) else cell for cell in row])
+    if np.isfinite(comparison.share_improved):
+        values = (f"{comparison.share_improved:.10g}", f"{np.nanmean(comparison.gain):.10g}")
+        for what, value in zip(("share of wells improved", "mean gain"), values, strict=True):
+            writer.writerow([what, SINGLE, f"{FINE} over {COARSE}", np.isfinite(comparison.gain).sum(), value])
+    return buffer.getvalue()
+
+
+def wells_page(data: WellData, comparison: WellComparison, source: str) -> Page:
+    """The report."""
+    count = len(data.points.names)
+    page = Page("Validation at observation wells", f"{source} at {count} wells, {describe_months(data.months)}")
+    plain = comparison.trend[CELL, FINE]
+    page.paragraph(_verdict(plain, len(comparison.supports[CELL].well_trend)))
+    left_out = "; ".join(f"{number} {reason}" for reason, number in data.dropped.items()) or "none"
+    page.facts(
+        {
+            "Wells compared": count,
+            "Cells that hold them": len(comparison.supports[CELL].well_trend),
+            "Wells left out": left_out,
+            "Readings far from their well's median (flagged, used)": int(data.outliers.sum()),
+            "Specific yield": f"{data.yields.min():.3g} to {data.yields.max():.3g}",
+        }
+    )
+    if data.steps_per_year == 1:
+        page.note("The levels are yearly: they say nothing of seasons, and only trends are compared.")
+    page.section("Trends, unbinned")
+    rows = metric_rows(comparison)
+    page.table(HEADER[1:], [row[1:] for row in rows if row[0] == "trend (cm/yr)"])
+    page.paragraph(
+        "R2 is 1 - SSE/SST with the wells as reference. Spearman's correlation and the agreement of signs do not depend "
+        "on a common specific yield. Wells of a cell are averaged as anomalies, as published; maps are read at the "
+        "wells and averaged alike."
+    )
+    support = comparison.supports[CELL]
+    panels = []
+    for name in support.map_trends:
+        scores = comparison.trend[CELL, name]
+        text = f"n = {scores.n}\nR2 = {scores.r2:.3f}\nr = {scores.r:.3f}\nRMSE = {scores.rmse:.3g} cm/yr"
+        panels.append((name, support.map_trends[name], support.well_trend, text))
+    labels = "trend of the map (cm/yr)", "trend of the wells (cm/yr)"
+    page.figure(scatter_panels(panels, *labels, columns=3), "Trends at cells with wells, one point a cell.")
+    _add_series(page, rows)
+    _add_gain(page, data, comparison)
+    _add_bins(page, comparison, plain)
+    _add_perturbation(page, comparison)
+    single = comparison.supports[SINGLE]
+    page.section("Well by well")
+    difference = single.map_trends[FINE] - single.well_trend
+    drawn = well_map(data.points.x, data.points.y, difference, "trend of the map less the well's (cm/yr)")
+    page.figure(drawn, "Where map and wells disagree; 5 % of the wells lie beyond the colours.")
+    return page
+
+
+def _verdict(plain: Agreement, cells: int) -> str:
+    if not np.isfinite(plain.r2):
+        return f"Trends at {cells} cells are too few, or too alike, for a score."
+    if plain.r2 <= 0.05:
+        merit = "The map does not tell the trends of single cells: its error is no smaller than that of their mean."
+    elif plain.r2 < 0.5:
+        merit = "The map tells part of the trends of single cells."
+    else:
+        merit = "The map tells most of the variance of the cells' trends."
+    return (
+        f"{merit} Over {plain.n} cells R2 is {plain.r2:.3f}, the correlation {plain.r:.3f}, and the sign agrees at "
+        f"{plain.sign:.0%}."
+    )
+
+
+def _add_series(page: Page, rows: list[tuple]) -> None:
+    chosen = [row[1:] for row in rows if row[0] == "monthly anomaly (cm)"]
+    if chosen:
+        page.section("Monthly anomalies")
+        page.table(HEADER[1:], chosen)
+
+
+def _add_gain(page: Page, data: WellData, comparison: WellComparison) -> None:
+    if not np.isfinite(comparison.share_improved):
+        return
+    page.section("Gain over the coarse field")
+    page.paragraph(
+        f"In time, at single wells: {comparison.share_improved:.0%} of {np.isfinite(comparison.gain).sum()} wells are met "
+        f"better by the fine map; the mean gain is {np.nanmean(comparison.gain):.3f} on a scale of -1 to 1 (mean of the "
+        "gains in slope and in correlation)."
+    )
+    page.figure(
+        well_map(data.points.x, data.points.y, comparison.gain, "gain"), "Gain at each well; blue: fine is better."
+    )
+
+
+def _add_bins(page: Page, comparison: WellComparison, plain: Agreement) -> None:
+    if not comparison.bins:
+        return
+    page.section("Bin means (the published figure)")
+    found, scores = comparison.bins[FINE], comparison.binned[FINE]
+    page.note(
+        f"Averaging {plain.n} cells to {found.x.size} bins removes most of what the map does not tell: the bin means "
+        f"have R2 = {scores.r2:.3f} and r = {scores.cc:.3f}, the cells themselves R2 = {plain.r2:.3f} and "
+        f"r = {plain.r:.3f}. Judge the map by the latter."
+        + (
+            " Wells without any signal can give a high binned figure too."
+            if scores.r2 - plain.r2 > BINNED_UNBINNED_GAP
+            else ""
+        )
+    )
+    band = fit_band(found.x, found.y) if found.x.size > 2 and np.ptp(found.x) > 0 else None
+    text = f"{found.x.size} bin means of {plain.n} cells\nR2 = {scores.r2:.2f}, r = {scores.cc:.2f}\nRMSE = {scores.rmse:.2g}"
+    drawn = binned_wells(found.x, found.y, found.sem, band, text)
+    page.figure(drawn, "Means of quantile bins of the map's trend; bars are standard errors of the wells' means.")
+
+
+def _add_perturbation(page: Page, comparison: WellComparison) -> None:
+    page.section("Random specific yields")
+    rows = [
+        (f"one factor for each {group}", *drawn.r, *drawn.r2, drawn.significant_share)
+        for group, drawn in comparison.perturbation.items()
+        if drawn.draws
+    ]
+    header = ("", "r 2.5 %", "r median", "r 97.5 %", "R2 2.5 %", "R2 median", "R2 97.5 %", "share with p < 0.01")
+    page.table(header, rows, "Unbinned trends at cells under random factors on the specific yield")
