@@ -271,11 +271,16 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
 
 def feedback_progress(feedback: QgsProcessingFeedback):
     """Return a ``progress(fraction, message)`` that drives QGIS's feedback and raises when cancelled."""
+    told = ""
 
     def progress(fraction: float, message: str) -> None:
+        nonlocal told
         if feedback.isCanceled():
             raise Cancelled
         feedback.setProgress(100 * fraction)
+        if message == told:
+            return
+        told = message or told
         if message.startswith(WARNING):
             feedback.pushWarning(message[len(WARNING) :])
         elif message:

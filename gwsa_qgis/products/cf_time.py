@@ -11,7 +11,9 @@ from gwsa_qgis.months import calendar_month, calendar_year, parse_months
 
 SECONDS = {"second": 1, "sec": 1, "s": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "h": 3600, "day": 86400}
 SECONDS["d"] = 86400
-CF_UNITS = re.compile(r"^\s*([a-z]+?)s?\s+since\s+(\d{1,4})-(\d{1,2})-(\d{1,2})(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?")
+CF_UNITS = re.compile(
+    r"^\s*([a-z]+?)s?\s+since\s+(\d{1,4})-(\d{1,2})-(\d{1,2})(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?"
+)
 GREGORIAN = ("", "standard", "gregorian", "proleptic_gregorian", "julian")
 MODIFIED_JULIAN_EPOCH = np.datetime64("1858-11-17T00:00:00", "s")
 
@@ -64,7 +66,9 @@ def _decode_cf(values: np.ndarray, found: re.Match, calendar: str, what: str) ->
         first = start.astype("datetime64[M]") + whole
         return first.astype("datetime64[s]") + (start - start.astype("datetime64[M]").astype("datetime64[s]"))
     if unit not in SECONDS:
-        raise InvalidMonths(f"{what} counts time in {unit}s", "give a file with time in days, hours or months since a date")
+        raise InvalidMonths(
+            f"{what} counts time in {unit}s", "give a file with time in days, hours or months since a date"
+        )
     if calendar in GREGORIAN:
         return start + np.round(values * SECONDS[unit]).astype("timedelta64[s]")
     days_per_year = {"noleap": 365, "365_day": 365, "360_day": 360}.get(calendar)

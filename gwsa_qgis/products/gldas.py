@@ -70,7 +70,9 @@ def list_files(inputs: str | Path | Iterable[str | Path]) -> list[GldasFile]:
     files = sorted((_parse(path) for path in paths), key=lambda file: file.month)
     kinds = sorted({f"{file.model} {file.version}" for file in files})
     if len(kinds) > 1:
-        raise UnreadableInput(f"{where} mixes GLDAS products ({', '.join(kinds)})", "give files of one model and version")
+        raise UnreadableInput(
+            f"{where} mixes GLDAS products ({', '.join(kinds)})", "give files of one model and version"
+        )
     for first, second in zip(files, files[1:], strict=False):
         if first.month == second.month:
             raise InvalidMonths(

@@ -129,8 +129,9 @@ def _is_valid(geometry: ogr.Geometry) -> bool:
 
 def memory_layer(grid: Grid, with_value: bool = False) -> tuple[gdal.Dataset, ogr.Layer]:
     """Empty layer in memory, in the grid's CRS; the dataset must outlive the layer."""
-    driver = gdal.GetDriverByName("Memory") or gdal.GetDriverByName("MEM")
-    dataset = driver.Create("", 0, 0, 0, gdal.GDT_Unknown)
+    # from GDAL 3.11 on, the raster driver MEM holds vectors too and the driver Memory goes away
+    name = "MEM" if int(gdal.VersionInfo()) >= 3110000 else "Memory"
+    dataset = gdal.GetDriverByName(name).Create("", 0, 0, 0, gdal.GDT_Unknown)
     layer = dataset.CreateLayer("polygons", spatial_reference(grid.crs) if grid.crs else None, ogr.wkbUnknown)
     if with_value:
         layer.CreateField(ogr.FieldDefn("value", ogr.OFTInteger))

@@ -50,9 +50,7 @@ class PredictorInput:
         return np.searchsorted(self.months, months)
 
 
-def name_inputs(
-    inputs: Mapping[str, str | Path] | Iterable[str | Path], names: Sequence[str] | None
-) -> dict[str, str]:
+def name_inputs(inputs: Mapping[str, str | Path] | Iterable[str | Path], names: Sequence[str] | None) -> dict[str, str]:
     """Path of each predictor by its name: given names, or the files' own.
 
     Raises

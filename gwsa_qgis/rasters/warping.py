@@ -88,7 +88,12 @@ def read_cut(source: Source, target: Grid, bands: Sequence[int] | None = None) -
     row, column = offset
     rows = slice(max(row, 0), min(row + target.rows, source.grid.rows))
     columns = slice(max(column, 0), min(column + target.columns, source.grid.columns))
-    if (rows.start, rows.stop, columns.start, columns.stop) == (row, row + target.rows, column, column + target.columns):
+    if (rows.start, rows.stop, columns.start, columns.stop) == (
+        row,
+        row + target.rows,
+        column,
+        column + target.columns,
+    ):
         return source.read(rows, columns, bands)
     out = np.full((count, *target.shape), np.nan, np.float32)
     if rows.stop > rows.start and columns.stop > columns.start:

@@ -58,8 +58,8 @@ def to_png(figure: Figure) -> bytes:
 
 def tidy(axes: Axes, x_label: str, y_label: str, title: str = "") -> None:
     """The common look of all axes."""
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
+    axes.set_xlabel(x_label, fontsize=9)
+    axes.set_ylabel(y_label, fontsize=9)
     axes.set_title(title, fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=INK, labelsize=8)

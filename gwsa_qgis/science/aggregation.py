@@ -55,7 +55,9 @@ def block_majority(classes: np.ndarray, factor: int, row_weights: np.ndarray) ->
     return result
 
 
-def overlap_matrix(source_edge: float, source_step: float, sources: int, edge: float, step: float, cells: int) -> csr_matrix:
+def overlap_matrix(
+    source_edge: float, source_step: float, sources: int, edge: float, step: float, cells: int
+) -> csr_matrix:
     """Length of each target cell that each source cell covers, as shares of the target cell, along one axis.
 
     Parameters

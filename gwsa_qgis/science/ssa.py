@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
+from gwsa_qgis.science.blas import one_blas_thread
 from gwsa_qgis.science.ssa_record import Record, check_contiguous
 from gwsa_qgis.science.ssa_stages import BATCH, Reading, StageResults, Stages, fill_stages
 
@@ -27,6 +28,7 @@ _PAPER = Reading(
     error_before_long_only=True,
     low_frequency_test=True,
 )
+SMALLEST_TASK = 16  # series; several masked years of few series make one batch, so small tasks cost nothing
 PRESETS = {
     "recommended": _PAPER,
     "published": _PAPER,
@@ -151,7 +153,7 @@ def fill_gaps(
         record = Record.from_missing(missing, months)
         stages.check(record)
         flags[np.ix_(rows, record.short)], flags[np.ix_(rows, record.long)] = SHORT_GAP, LONG_GAP
-        size = min(BATCH, -(-rows.size // threads))
+        size = min(BATCH, max(SMALLEST_TASK, -(-rows.size // (4 * threads))))
         tasks += [(rows[start : start + size], record) for start in range(0, rows.size, size)]
     _solve(solved, tasks, stages, results, threads, progress or _no_progress)
     per_series = {field.name: getattr(results, field.name)[solution_of] for field in fields(results)}
@@ -252,7 +254,8 @@ def _solve(
             getattr(results, field.name)[rows] = getattr(part, field.name)
         done.append(rows.size)
 
-    with ThreadPoolExecutor(threads) as executor:
+    reported = -1
+    with one_blas_thread(), ThreadPoolExecutor(threads) as executor:
         running = {executor.submit(solve, *task) for task in tasks}
         try:
             while running:
@@ -260,7 +263,9 @@ def _solve(
                 for future in finished:
                     future.result()
                 count = sum(done)
-                progress(count / total, f"SSA gap filling: {count} of {total} distinct series")
+                message = f"SSA gap filling: {count} of {total} distinct series" if count > reported else ""
+                reported = count
+                progress(count / total, message)
         except BaseException:
             cancelled.set()
             for future in running:

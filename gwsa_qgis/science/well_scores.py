@@ -102,7 +102,9 @@ def gain(
     for low, high in pairs:
         far, near = np.abs(low), np.abs(high)
         both = far + near
-        parts.append(np.divide(far - near, both, out=np.where(np.isnan(both), np.nan, 0.0), where=both > 0))
+        # Where both are perfect up to rounding there is nothing to gain, and their ratio would be noise.
+        told = both > 1e-9
+        parts.append(np.divide(far - near, both, out=np.where(np.isnan(both), np.nan, 0.0), where=told))
     return np.mean(parts, axis=0)
 
 

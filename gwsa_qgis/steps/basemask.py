@@ -84,6 +84,8 @@ def basemask(
             for path, count in zip(paths, alone, strict=True):
                 report.say(f"{path} uses {count} of {cells} cells.")
             if not left:
-                raise NoUsableData(f"the masks {', '.join(paths)} leave no cell", "check that they show the same region")
+                raise NoUsableData(
+                    f"the masks {', '.join(paths)} leave no cell", "check that they show the same region"
+                )
     report(1.0, f"{left} of {cells} cells are used by all masks.")
     return BaseMaskResult(Path(output), left / cells)

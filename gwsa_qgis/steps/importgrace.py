@@ -129,9 +129,7 @@ def importgrace(
         with ExitStack() as outputs:
             count = 0
             masked = outputs.enter_context(create_raster(land_mask, grid, **MASK_OPTIONS)) if land_mask else None
-            labelled = (
-                outputs.enter_context(create_raster(mascons, grid, dtype="int32", nodata=0)) if mascons else None
-            )
+            labelled = outputs.enter_context(create_raster(mascons, grid, dtype="int32", nodata=0)) if mascons else None
             tags = {"quantity": "TWSA", "baseline": baseline_of(file.attributes), "step": STEP}
             writer = outputs.enter_context(create_stack(output, grid, wanted, **tags))
             present = _copy(cube, writer, grid, wanted, solutions, factor, memory_mb, report.part(0.0, 0.8))
@@ -185,7 +183,9 @@ def _tell(
         report.say(f"{missing.size} months are missing and become NoData: {describe_months(missing, 40)}.")
     if solutions.moved.size:
         names = describe_months(solutions.moved)
-        report.say(f"Mid-points lie outside the month that the file assigns for {names}; the file's assignment is kept.")
+        report.say(
+            f"Mid-points lie outside the month that the file assigns for {names}; the file's assignment is kept."
+        )
     if solutions.doubled.size:
         report.warn(f"several solutions were averaged in {describe_months(solutions.doubled)}.")
 
@@ -243,9 +243,7 @@ def _read_map(file: NetcdfFile, path: str | Path | None, grid: Grid) -> np.ndarr
     return _read_companion(file, path, MASCON_NAMES, grid)
 
 
-def _read_companion(
-    file: NetcdfFile, path: str | Path | None, names: tuple[str, ...], grid: Grid
-) -> np.ndarray | None:
+def _read_companion(file: NetcdfFile, path: str | Path | None, names: tuple[str, ...], grid: Grid) -> np.ndarray | None:
     """Read a map from its own file, or from the storage file when that has it."""
     if path:
         with open_source(path, names) as source:

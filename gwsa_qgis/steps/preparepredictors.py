@@ -213,7 +213,9 @@ def _warn_of_others(folder: Path, names: set[str], report: Reporter) -> None:
     if folder.is_dir():
         others = sorted(p.stem for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.stem not in names)
         if others:
-            report.warn(f"{folder} already holds {', '.join(others)}, which stay in the set: remove what is not wanted.")
+            report.warn(
+                f"{folder} already holds {', '.join(others)}, which stay in the set: remove what is not wanted."
+            )
 
 
 def _prepare(
@@ -258,9 +260,7 @@ def _prepare(
         f"{one.name}: {numbers[0]:.4g} to {numbers[2]:.4g}, mean {numbers[1]:.4g} {one.unit}; "
         f"holes filled {shares[0]:.2%}, left {shares[1]:.2%} of the used cells."
     )
-    return PredictorRow(
-        one.name, one.unit, months.size if dynamic else 0, one.plan.describe(), *shares, *numbers, odd
-    )
+    return PredictorRow(one.name, one.unit, months.size if dynamic else 0, one.plan.describe(), *shares, *numbers, odd)
 
 
 @contextmanager

@@ -75,9 +75,7 @@ def expected(stack, solution):
 
 def test_metadata_months_roll_and_flip(tmp_path):
     messages = []
-    result = importgrace(
-        csr(tmp_path / "csr.nc"), tmp_path / "twsa.tif", progress=lambda f, m: messages.append(m)
-    )
+    result = importgrace(csr(tmp_path / "csr.nc"), tmp_path / "twsa.tif", progress=lambda f, m: messages.append(m))
     assert result.missing == ("2011-12",) and (result.first, result.last) == ("2011-09", "2012-01")
     with MonthlyStack(tmp_path / "twsa.tif") as stack:
         assert stack.grid.west == -180 and stack.grid.north == 90

@@ -179,7 +179,9 @@ def test_apply_mask_keeps_all_else(tmp_path):
         assert masked.dataset.GetRasterBand(2).GetMetadataItem("GWSA_MONTH") == "filled"
         data = masked.read()
     assert np.array_equal(data, np.where(keep > 0, values, np.nan), equal_nan=True)
-    labels = write_single(tmp_path / "l.tif", FINE, np.arange(16, dtype=np.int32).reshape(4, 4), dtype="int32", nodata=-1)
+    labels = write_single(
+        tmp_path / "l.tif", FINE, np.arange(16, dtype=np.int32).reshape(4, 4), dtype="int32", nodata=-1
+    )
     applymask(labels, mask, tmp_path / "lo.tif")
     with Raster(tmp_path / "lo.tif") as raster:
         assert raster.dataset.GetRasterBand(1).DataType == gdal.GDT_Int32

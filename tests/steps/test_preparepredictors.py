@@ -40,13 +40,14 @@ def plane(grid):
 
 def test_linear_field_survives_every_way(tmp_path, template):
     wide = Grid(9.0, 61.0, 0.1, 0.1, 40, 30, CRS)
+    shifted, coarse = Grid(8.93, 61.04, 0.1, 0.1, 40, 30, CRS), Grid(8.0, 62.0, 0.25, 0.25, 24, 20, CRS)
     inputs = {
         "same": raster(tmp_path / "same.tif", FINE, plane(FINE)),
         "wide": raster(tmp_path / "wide.tif", wide, plane(wide)),
-        "shifted": raster(tmp_path / "sh.tif", Grid(8.93, 61.04, 0.1, 0.1, 40, 30, CRS), plane(Grid(8.93, 61.04, 0.1, 0.1, 40, 30, CRS))),
-        "coarse": raster(tmp_path / "co.tif", Grid(8.0, 62.0, 0.25, 0.25, 24, 20, CRS), plane(Grid(8.0, 62.0, 0.25, 0.25, 24, 20, CRS))),
+        "shifted": raster(tmp_path / "sh.tif", shifted, plane(shifted)),
+        "coarse": raster(tmp_path / "co.tif", coarse, plane(coarse)),
         "finer": raster(tmp_path / "fi.tif", wide.refine(4), plane(wide.refine(4))),
-    }  # fmt: skip
+    }
     result = preparepredictors(inputs, template, FACTOR, tmp_path / "fine", tmp_path / "coarse")
     ways = {row.name: row.alignment for row in result.rows}
     assert "cut out" in ways["same"] and "cut out" in ways["wide"]
@@ -90,7 +91,8 @@ def test_mask_holes_and_months(tmp_path, template):
     values[:, 4, 4] = np.nan
     values[9, :, 12:] = np.nan  # January 2003: a large hole
     pre = write_stack(tmp_path / "pre.tif", FINE, long, values, unit="mm", quantity="PRE")
-    ndvi = write_stack(tmp_path / "ndvi.tif", FINE, short, np.full((short.size, *FINE.shape), 0.5, np.float32) + 0.01 * np.arange(short.size)[:, None, None])  # fmt: skip
+    green = np.full((short.size, *FINE.shape), 0.5, np.float32) + 0.01 * np.arange(short.size)[:, None, None]
+    ndvi = write_stack(tmp_path / "ndvi.tif", FINE, short, green)
     dem = raster(tmp_path / "dem.tif", FINE, plane(FINE), unit="m")
     keep = np.ones(FINE.shape)
     keep[:5, :5] = 0
@@ -111,7 +113,9 @@ def test_mask_holes_and_months(tmp_path, template):
     row = next(row for row in result.rows if row.name == "pre")
     cells = keep.sum() * 12
     near = int(np.isfinite(fine_pre[0, :, 12:]).sum())
-    assert row.filled_share == pytest.approx((12 + near) / cells) and row.left_share == pytest.approx((80 - near) / cells)
+    assert row.filled_share == pytest.approx((12 + near) / cells) and row.left_share == pytest.approx(
+        (80 - near) / cells
+    )
     table = list(csv.DictReader((tmp_path / "table.csv").open()))
     assert [line["name"] for line in table] == ["pre", "ndvi", "dem"] and table[0]["unit"] == "mm"
     with MonthlyStack(tmp_path / "fine" / "pre.tif") as stack:
@@ -137,10 +141,11 @@ def test_windows_do_not_show(tmp_path, template):
 def test_odd_figures_are_warned_of(tmp_path, template):
     months = month_range("2004-01", "2004-02")
     rng = np.random.default_rng(1).random((2, *FINE.shape), dtype=np.float32)
+    ranges = {"pre": (8000, 1000), "tas": (30, 270), "ndvi": (8000, 0), "et": (80, 10), "pre_acc": (9000, 9000)}
     inputs = {
         name: write_stack(tmp_path / f"{name}.tif", FINE, months, rng * scale + low)
-        for name, scale, low in (("pre", 8000, 1000), ("tas", 30, 270), ("ndvi", 8000, 0), ("et", 80, 10), ("pre_acc", 9000, 9000))
-    }  # fmt: skip
+        for name, (scale, low) in ranges.items()
+    }
     inputs["clay"] = raster(tmp_path / "clay.tif", FINE, rng[0] * 500)
     inputs["flat"] = raster(tmp_path / "flat.tif", FINE, np.ones(FINE.shape))
     result = preparepredictors(inputs, template, FACTOR, tmp_path / "fine", tmp_path / "coarse")

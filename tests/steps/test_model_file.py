@@ -1,0 +1,129 @@
+"""Model files: what is written comes back, and nothing else is taken for one."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from gwsa_qgis.errors import InvalidModelFile, UnreadableInput
+from gwsa_qgis.steps.model_file import ModelFile, read_model, write_model
+
+MANIFEST = {
+    "preset": "published",
+    "predictors": ["rain"],
+    "inputs": ["rain", "month_sin", "month_cos"],
+    "models": {"all": {"learner": {"kind": "xgboost"}}},
+    "unit": "cm",
+    "seed": 1,
+}
+
+
+def model(**changes):
+    return ModelFile(MANIFEST | changes, {"all": b"booster" * 10}, {"labels": np.arange(6, dtype=np.int32).reshape(2, 3)})
+
+
+def archive(path, members):
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return path
+
+
+def whole_manifest(**changes):
+    return json.dumps({"format": "gwsa-model", "format_version": 1} | MANIFEST | changes).encode()
+
+
+def test_round_trip(tmp_path):
+    written = model(score=np.float32(0.5), missing=np.nan)
+    back = read_model(write_model(tmp_path / "m.gwsa", written))
+    assert back.manifest["predictors"] == ["rain"]
+    assert back.manifest["score"] == 0.5
+    assert back.manifest["missing"] is None
+    assert back.boosters == written.boosters
+    np.testing.assert_array_equal(back.arrays["labels"], written.arrays["labels"])
+    assert back.arrays["labels"].dtype == np.int32
+
+
+def test_same_model_same_bytes(tmp_path):
+    files = [write_model(tmp_path / f"{k}.gwsa", model()) for k in range(2)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_absent_file(tmp_path):
+    with pytest.raises(UnreadableInput, match="is not there"):
+        read_model(tmp_path / "none.gwsa")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 broken", b"II*\x00" + bytes(100)])
+def test_other_files(tmp_path, content):
+    (tmp_path / "m.gwsa").write_bytes(content)
+    with pytest.raises(InvalidModelFile, match="not a model file"):
+        read_model(tmp_path / "m.gwsa")
+
+
+def test_truncated_and_flipped_bytes(tmp_path):
+    data = write_model(tmp_path / "m.gwsa", model()).read_bytes()
+    (tmp_path / "short.gwsa").write_bytes(data[: len(data) // 2])
+    flipped = bytearray(data)
+    flipped[60] ^= 0xFF
+    (tmp_path / "flipped.gwsa").write_bytes(flipped)
+    for name in ("short", "flipped"):
+        with pytest.raises(InvalidModelFile):
+            read_model(tmp_path / f"{name}.gwsa")
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.ubj", "/etc/passwd", "boosters/../../x.ubj", "boosters/a.pkl", "code.py", "arrays/a b.npy"]
+)
+def test_strange_members(tmp_path, name):
+    path = archive(tmp_path / "m.gwsa", {"manifest.json": whole_manifest(), name: b"x"})
+    with pytest.raises(InvalidModelFile, match="which no model file has"):
+        read_model(path)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "match"),
+    [
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[1]", "not that of a groundwater model"),
+        (b'{"format": "other"}', "not that of a groundwater model"),
+        (whole_manifest(format_version=99), "model format 99"),
+        (whole_manifest(preset=None), "lacks preset"),
+        (whole_manifest(predictors=[1]), "no text"),
+        (whole_manifest(models={"b": {"learner": {}}}), "no booster"),
+    ],
+)
+def test_wrong_manifests(tmp_path, manifest, match):
+    path = archive(tmp_path / "m.gwsa", {"manifest.json": manifest, "boosters/all.ubj": b"x"})
+    with pytest.raises(InvalidModelFile, match=match):
+        read_model(path)
+
+
+def test_zip_without_manifest(tmp_path):
+    with pytest.raises(InvalidModelFile, match="without a model's manifest"):
+        read_model(archive(tmp_path / "m.gwsa", {"boosters/all.ubj": b"x"}))
+
+
+def test_objects_in_arrays_are_never_loaded(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (pytest.fail, ("code of a model file was run",))
+
+    stream = io.BytesIO()
+    np.save(stream, np.array([Evil()], dtype=object), allow_pickle=True)
+    members = {"manifest.json": whole_manifest(), "boosters/all.ubj": b"x", "arrays/labels.npy": stream.getvalue()}
+    with pytest.raises(InvalidModelFile, match="not an array of numbers"):
+        read_model(archive(tmp_path / "m.gwsa", members))
+
+
+def test_members_that_say_they_are_huge(tmp_path):
+    path = archive(tmp_path / "m.gwsa", {"manifest.json": whole_manifest(), "boosters/all.ubj": b"x"})
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"PK\x01\x02")  # the last member's entry in the directory; its size stands 24 bytes on
+    data[entry + 24 : entry + 28] = (0xF0000000).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(InvalidModelFile, match="bytes large"):
+        read_model(path)
