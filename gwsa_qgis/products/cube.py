@@ -94,11 +94,14 @@ class NetcdfFile:
     def classic_tags(self, variable: str) -> dict[str, str]:
         """Attributes of a variable and its axes as ``name#attribute``, in lower case, from GDAL's raster interface."""
         if variable not in self._classic:
+            gdal.PushErrorHandler("CPLQuietErrorHandler")  # it warns of the units that it does not read
             try:
                 dataset = gdal.OpenEx(f'NETCDF:"{self.path}":{variable}', gdal.OF_RASTER)
                 tags = dataset.GetMetadata()
             except RuntimeError:  # HDF5, or a variable that is no raster
                 tags = {}
+            finally:
+                gdal.PopErrorHandler()
             self._classic[variable] = {key.lower(): value for key, value in tags.items()}
         return self._classic[variable]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -193,7 +194,16 @@ def create_raster(
     """
     sizes = {"float32": gdal.GDT_Float32, "float64": gdal.GDT_Float64, "uint8": gdal.GDT_Byte}
     sizes |= {"int16": gdal.GDT_Int16, "int32": gdal.GDT_Int32}
-    options = ["TILED=YES", f"BLOCKXSIZE={TILE}", f"BLOCKYSIZE={TILE}", "BIGTIFF=IF_SAFER", "INTERLEAVE=BAND"]
+    # A tile larger than a small map would be packed and unpacked for nothing; sides are multiples of 16.
+    width, height = (min(TILE, math.ceil(side / 16) * 16) for side in (grid.columns, grid.rows))
+    options = [
+        "TILED=YES",
+        f"BLOCKXSIZE={width}",
+        f"BLOCKYSIZE={height}",
+        "BIGTIFF=IF_SAFER",
+        "INTERLEAVE=BAND",
+        "NUM_THREADS=ALL_CPUS",
+    ]
     if compress:
         options += ["COMPRESS=DEFLATE", "ZLEVEL=1", f"PREDICTOR={3 if dtype.startswith('float') else 2}"]
     with replacing(path) as temporary:

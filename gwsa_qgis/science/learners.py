@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gwsa_qgis.errors import InvalidModelFile, InvalidParameter, MissingPackage, NoUsableData
+from gwsa_qgis.science.booster_check import check_booster
 
 LEARNERS = ("xgboost", "random_forest")
 LATER = ("dnn",)
 FEWEST_SAMPLES = 20
 DEFAULTS = {
-    "xgboost": {"n_estimators": 300, "learning_rate": 0.06, "max_depth": 5, "min_child_weight": 8},
+    "xgboost": {"n_estimators": 120, "learning_rate": 0.12, "max_depth": 5, "min_child_weight": 30},
     "random_forest": {"n_estimators": 150, "learning_rate": 1.0, "max_depth": 10, "min_child_weight": 5},
 }
 FIXED = {
@@ -124,9 +125,9 @@ class TreeEnsemble:
         if kind not in LEARNERS:
             raise InvalidModelFile(f"the model file names the learner {kind!r}", f"give one of {', '.join(LEARNERS)}")
         learner = cls(kind, dict(description.get("parameters", {})), threads=threads)
+        inputs = check_booster(data)
         try:
             learner._booster = xgb.Booster({"nthread": threads} if threads else {}, model_file=bytearray(data))
-            inputs = learner._booster.num_features()
         except (xgb.core.XGBoostError, ValueError, TypeError) as error:
             reason = str(error).strip().splitlines()[-1][:120] if str(error).strip() else "no reason is given"
             raise InvalidModelFile(

@@ -104,8 +104,8 @@ def _distributions(kind: str) -> dict:
             "min_child_weight": randint(1, 31),
         }
     return {
-        "n_estimators": randint(100, 601),
-        "learning_rate": loguniform(0.02, 0.2),
+        "n_estimators": randint(80, 401),
+        "learning_rate": loguniform(0.03, 0.2),
         "max_depth": randint(3, 9),
-        "min_child_weight": randint(1, 31),
+        "min_child_weight": randint(1, 101),
     }

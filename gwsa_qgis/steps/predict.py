@@ -13,12 +13,12 @@ from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.masks import is_used
-from gwsa_qgis.rasters.predictor_set import PredictorSet, calendar_terms
+from gwsa_qgis.rasters.predictor_set import PredictorSet
 from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.stack import create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
 from gwsa_qgis.science.closure import Closure, SplineField
-from gwsa_qgis.science.model_inputs import input_table
+from gwsa_qgis.science.model_inputs import input_table, time_inputs
 from gwsa_qgis.steps.model_file import read_model
 from gwsa_qgis.steps.support_map import (
     SupportMap,
@@ -178,7 +178,7 @@ def predict(
 
 
 def _write(output, grid, months, trained, inputs, surrounding, memory_mb, workers, report) -> PredictResult:
-    calendar = calendar_terms(months)
+    terms = time_inputs(trained.preset, months)
 
     def estimate(window: Window) -> tuple[np.ndarray, int]:
         result = np.full((months.size, window.rows, window.columns), np.nan, np.float32)
@@ -188,7 +188,7 @@ def _write(output, grid, months, trained, inputs, surrounding, memory_mb, worker
             if not valid.any():
                 continue
             layers = levels if surrounding is None else [*surrounding.deviations(levels, window, t), *levels]
-            table = input_table([layer[None] for layer in layers], calendar[:, t : t + 1], valid[None])
+            table = input_table([layer[None] for layer in layers], terms[:, t : t + 1], valid[None])
             result[t][valid] = trained.predict(table, classes[valid])
         unknown = inputs.used(window) & ~np.isin(classes, trained.classes or [0])
         return result, int(unknown.sum())

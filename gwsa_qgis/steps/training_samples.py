@@ -12,11 +12,11 @@ from gwsa_qgis.errors import InvalidMonths, NoUsableData
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months, list_months
-from gwsa_qgis.rasters.predictor_set import PredictorSet, calendar_terms
+from gwsa_qgis.rasters.predictor_set import PredictorSet
 from gwsa_qgis.rasters.raster import read_single
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.science.deviations import CoarserScale
-from gwsa_qgis.science.model_inputs import input_table
+from gwsa_qgis.science.model_inputs import input_table, time_inputs
 from gwsa_qgis.science.supports import support_means
 from gwsa_qgis.steps.storage_units import to_centimetres
 from gwsa_qgis.steps.support_map import SupportMap, cell_map
@@ -188,7 +188,7 @@ def cell_samples(files: TrainingFiles, support: SupportMap, report: Reporter) ->
         around = _around_cells(files, target, group_of_cell, spacing)
     return (
         Samples(
-            input_table(layers, calendar_terms(files.months), valid),
+            input_table(layers, time_inputs("published", files.months), valid),
             target[valid],
             around[valid],
             np.broadcast_to(files.classes, target.shape)[valid],
@@ -237,7 +237,7 @@ def support_samples(
         report(number / len(files.names), "Averaging the predictors" if number == 0 else "")
         levels.append(support_means(layer, support.labels, weights, support.count))
     classes = majority_class(files.classes, support, weights)
-    calendar, samples, first_groups = calendar_terms(files.months), [], None
+    terms, samples, first_groups = time_inputs("recommended", files.months), [], None
     for seed in range(partitions):
         groups, spacing = support.groups(seed)
         first_groups = groups if first_groups is None else first_groups
@@ -249,7 +249,7 @@ def support_samples(
             valid &= np.isfinite(layer)
         samples.append(
             Samples(
-                input_table(layers, calendar, valid),
+                input_table(layers, terms, valid),
                 deviation[valid].astype(np.float32),
                 (y - deviation)[valid].astype(np.float32),
                 np.broadcast_to(classes, y.shape)[valid],

@@ -21,8 +21,8 @@ from gwsa_qgis.steps.training import BLOCKS, RANDOM, Settings, Training, train_p
 from gwsa_qgis.steps.training_report import find_row, metrics_table, training_page
 from gwsa_qgis.steps.training_samples import TrainingFiles, cell_samples, open_training, support_samples
 
-# Ways of grouping the supports whose deviations are learned together.
-PARTITIONS = 1
+# Ways of grouping the supports whose deviations are learned together: where the borders of groups fall is chance.
+PARTITIONS = 3
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from gwsa_qgis.errors import Cancelled, InvalidModelFile, InvalidParameter, NoUsableData
+from gwsa_qgis.science.booster_check import check_booster
 from gwsa_qgis.science.learners import LEARNERS, TreeEnsemble, check_learner
 from gwsa_qgis.science.scores import score
+from gwsa_qgis.science.ubjson import parse_ubjson
 
 pytest.importorskip("xgboost")
 
@@ -67,8 +69,37 @@ def test_damaged_bytes_are_refused(data):
 
 def test_truncated_bytes_are_refused(samples):
     learner = TreeEnsemble("xgboost", {"n_estimators": 5}, threads=1).fit(*samples)
-    with pytest.raises(InvalidModelFile):
-        TreeEnsemble.from_bytes(learner.to_bytes()[:-200], learner.describe())
+    data = learner.to_bytes()
+    for end in (1, 10, len(data) // 3, len(data) - 200, len(data) - 1):
+        with pytest.raises(InvalidModelFile):
+            TreeEnsemble.from_bytes(data[:end], learner.describe())
+    with pytest.raises(InvalidModelFile, match="too many"):
+        TreeEnsemble.from_bytes(data + b"}", learner.describe())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "match"),
+    [
+        ("left_children", 10_000, "not in its tree"),
+        ("right_children", 0, "not in its tree"),  # a circle
+        ("split_indices", 77, "input that is not there"),
+    ],
+)
+def test_trees_that_would_lead_astray_are_refused(samples, name, value, match):
+    learner = TreeEnsemble("xgboost", {"n_estimators": 3}, threads=1).fit(*samples)
+    data = bytearray(learner.to_bytes())
+    start = data.index(name.encode() + b"[$l#L") + len(name) + 5 + 8
+    data[start : start + 4] = value.to_bytes(4, "big")
+    with pytest.raises(InvalidModelFile, match=match):
+        TreeEnsemble.from_bytes(bytes(data), learner.describe())
+
+
+def test_checked_bytes_are_what_xgboost_reads(samples):
+    learner = TreeEnsemble("random_forest", {"n_estimators": 4}, threads=1).fit(*samples)
+    assert check_booster(learner.to_bytes()) == 6
+    trees = parse_ubjson(learner.to_bytes())["learner"]["gradient_booster"]["model"]["trees"]
+    table = learner._booster.trees_to_dataframe()
+    assert [len(tree["parents"]) for tree in trees] == table.groupby("Tree").size().tolist()
 
 
 def test_number_of_inputs_is_checked(samples):
