@@ -24,7 +24,7 @@ class Accumulate(GwsaAlgorithm):
         self.add_raster_output("OUTPUT", "Accumulated", "Sum since the first month.", "sequential")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.accumulate import accumulate
 
         accumulate(

@@ -24,7 +24,7 @@ class ApplyMask(GwsaAlgorithm):
         self.add_raster_output("OUTPUT", "Masked", "The input, NoData where masked.", "sequential")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.applymask import applymask
 
         applymask(

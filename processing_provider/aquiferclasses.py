@@ -41,7 +41,7 @@ class AquiferClasses(GwsaAlgorithm):
         self.add_raster_output("OUTPUT", "Aquifer classes", "Class of each fine cell.", "aquifers")
         self.add_raster_output("COARSE", "Aquifer classes, coarse", "Class of each coarse cell.", "aquifers")
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.aquiferclasses import aquiferclasses
 
         aquiferclasses(

@@ -63,7 +63,7 @@ def tr(text: str) -> str:
 class GwsaAlgorithm(QgsProcessingAlgorithm):
     """Base of the provider's algorithms.
 
-    A subclass names itself in class attributes, lists its parameters in `declare` and runs its step in `run`.
+    A subclass names itself in class attributes, lists its parameters in `declare` and runs its step in `run_step`.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
         """Add parameters and outputs."""
         raise NotImplementedError
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         """Run the step and return numbers and texts to output beside the files."""
         raise NotImplementedError
 
@@ -253,7 +253,7 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(install_hint(missing))
         values = Values(self, parameters, context)
         try:
-            figures = self.run(values, feedback_progress(feedback)) or {}
+            figures = self.run_step(values, feedback_progress(feedback)) or {}
         except GwsaError as error:
             raise QgsProcessingException(str(error)) from error
         except Cancelled as error:

@@ -28,7 +28,7 @@ class BaseMask(GwsaAlgorithm):
         self.add_raster_output("OUTPUT", "Baseline mask", "1 = use, NoData = masked.", "mask")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.basemask import basemask
 
         basemask(

@@ -25,7 +25,7 @@ class CheckEnvironment(GwsaAlgorithm):
         self.add_report("Page with versions and commands.")
         self.add_figure("MISSING", "Missing packages")
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.checkenvironment import checkenvironment
 
         missing = missing_packages(tuple(PACKAGES))

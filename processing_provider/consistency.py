@@ -33,7 +33,7 @@ class Consistency(GwsaAlgorithm):
         self.add_figure("RMSE", "RMSE, all months (cm)")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.consistency import consistency
 
         result = consistency(
@@ -46,4 +46,5 @@ class Consistency(GwsaAlgorithm):
             memory_mb=values.integer("MEMORY"),
             progress=progress,
         )
-        return {"R2": result.r2, "CC": result.cc, "RMSE": result.rmse}
+        scores = result.mascon_monthly or result.monthly
+        return {"R2": scores.r2, "CC": scores.cc, "RMSE": scores.rmse}

@@ -48,7 +48,7 @@ class CorrectResiduals(GwsaAlgorithm):
         self.add_figure("CLOSURE_MAX_AFTER", "Largest closure difference after (cm)")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.correctresiduals import correctresiduals
 
         result = correctresiduals(

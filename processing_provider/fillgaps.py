@@ -61,7 +61,7 @@ class FillGaps(GwsaAlgorithm):
         self.add_figure("DISTINCT_SERIES", "Distinct series that were solved")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.fillgaps import fillgaps
 
         result = fillgaps(

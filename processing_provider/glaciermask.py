@@ -33,7 +33,7 @@ class GlacierMask(GwsaAlgorithm):
         self.add_raster_output("OUTPUT", "Glacier mask", "1 = use, NoData = ice.", "mask")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.glaciermask import glaciermask
 
         glaciermask(

@@ -40,7 +40,7 @@ class ImportGldas(GwsaAlgorithm):
         self.add_raster_output("CWS", "Canopy water storage", "Monthly stack, cm.", "sequential")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.importgldas import importgldas
 
         importgldas(

@@ -61,7 +61,7 @@ class ImportGrace(GwsaAlgorithm):
         )
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.importgrace import importgrace
 
         importgrace(

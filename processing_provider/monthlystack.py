@@ -53,7 +53,7 @@ class MakeMonthlyStack(GwsaAlgorithm):
         self.add_raster_output("OUTPUT", "Monthly stack", "One band for each month, NoData where none.", "sequential")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.monthlystack import monthlystack
 
         aggregation = values.choice("AGGREGATION")

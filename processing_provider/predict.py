@@ -33,7 +33,7 @@ class Predict(GwsaAlgorithm):
         self.add_number("THREADS", "Threads", "0 takes all cores.", 0, 0)
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.predict import predict
 
         predict(

@@ -46,7 +46,7 @@ class PreparePredictors(GwsaAlgorithm):
         self.add_folder_output("COARSE", "Coarse predictors", "The same on the coarse grid.")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.preparepredictors import preparepredictors
 
         names = values.text("NAMES")

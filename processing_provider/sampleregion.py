@@ -32,7 +32,7 @@ class SampleRegion(GwsaAlgorithm):
         self.add_text("END", "Last month", "YYYY-MM, included", "2020-12", optional=False, advanced=True)
         self.add_folder_output("FOLDER", "Sample region", "Folder for the files.")
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.sampleregion import sampleregion
 
         sampleregion(

@@ -58,7 +58,7 @@ class TrainModels(GwsaAlgorithm):
         self.add_figure("BLOCKED_R2", "R2 of detail in blocked cross-validation")
         self.add_figure("RANDOM_R2", "R2 on random test samples")
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.trainmodels import trainmodels
 
         result = trainmodels(

@@ -49,7 +49,7 @@ class Trend(GwsaAlgorithm):
         self.add_figure("INCREASING_SHARE", "Area with significant increase (%)")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.trend import trend
 
         result = trend(
@@ -65,4 +65,5 @@ class Trend(GwsaAlgorithm):
             memory_mb=values.integer("MEMORY"),
             progress=progress,
         )
-        return {"DECREASING_SHARE": result.decreasing_share, "INCREASING_SHARE": result.increasing_share}
+        shares = result.area_shares
+        return {"DECREASING_SHARE": shares[1] + shares[2], "INCREASING_SHARE": shares[6] + shares[7]}

@@ -87,9 +87,8 @@ class ValidateWells(GwsaAlgorithm):
         for name, label in (("N", "Wells compared"), ("R2", "R2 of trends"), ("SPEARMAN", "Spearman's rho of trends")):
             self.add_figure(name, label)
         self.add_figure("BINNED_R2", "R2 of bin means")
-        self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.validatewells import validatewells
 
         result = validatewells(
@@ -106,7 +105,9 @@ class ValidateWells(GwsaAlgorithm):
             metrics=values.output_file("METRICS"),
             report=values.output_file("REPORT"),
             output=values.output("OUTPUT"),
-            memory_mb=values.integer("MEMORY"),
             progress=progress,
         )
-        return {"N": result.n, "R2": result.r2, "SPEARMAN": result.spearman, "BINNED_R2": result.binned_r2}
+        trends = next(scores for (support, _), scores in result.comparison.trend.items() if support == "well")
+        figures = {"N": trends.n, "R2": trends.r2, "SPEARMAN": trends.spearman}
+        binned = next(iter(result.comparison.binned.values()), None)
+        return figures | ({"BINNED_R2": binned.r2} if binned else {})

@@ -59,6 +59,8 @@ class Values:
 
     def files(self, name: str) -> list[str]:
         """Paths of several files, in the order given."""
+        if not self.given(name):
+            return []
         return list(self._algorithm.parameterAsFileList(self._parameters, name, self._context))
 
     def file(self, name: str) -> str | None:

@@ -38,7 +38,7 @@ class WaterBalance(GwsaAlgorithm):
         self.add_raster_output("OUTPUT", "GWSA, coarse", "Monthly stack, cm.", "anomaly")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.waterbalance import waterbalance
 
         waterbalance(

@@ -33,7 +33,7 @@ class WaterMask(GwsaAlgorithm):
         self.add_raster_output("OUTPUT", "Water mask", "1 = use, NoData = permanent water or unknown.", "mask")
         self.add_memory()
 
-    def run(self, values: Values, progress: Any) -> dict[str, Any]:
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.watermask import watermask
 
         watermask(

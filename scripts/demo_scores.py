@@ -41,7 +41,7 @@ class Score:
         return 1 - self.squares / (self.total_squares - self.total**2 / self.count)
 
 
-def score_maps(region: Path, chain: dict, published: dict[str, str], results: Path) -> dict:
+def score_maps(region: Path, chain: dict, published: dict[str, str]) -> dict:
     """Score the chain's map, the published recipe and interpolations of the coarse field on the same pixels and months.
 
     Parameters

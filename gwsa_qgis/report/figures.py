@@ -181,7 +181,9 @@ def well_map(longitudes: np.ndarray, latitudes: np.ndarray, values: np.ndarray, 
     """Wells as points coloured by a signed value, zero white."""
     figure = new_figure(6.2, 4.6)
     axes = figure.subplots()
-    limit = float(np.nanquantile(np.abs(values), 0.95)) if np.isfinite(values).any() else 1.0
+    known = np.isfinite(values)
+    longitudes, latitudes, values = (np.asarray(part)[known] for part in (longitudes, latitudes, values))
+    limit = float(np.quantile(np.abs(values), 0.95)) if values.size else 1.0
     points = axes.scatter(
         longitudes,
         latitudes,

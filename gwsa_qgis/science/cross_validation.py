@@ -10,7 +10,7 @@ import numpy as np
 from gwsa_qgis.science.learners import TreeEnsemble
 
 # A class's own evidence counts as much as the pooled one when it has this many groups of supports.
-SHARED_GROUPS = 4.0
+SHARED_GROUPS = 10.0
 
 
 def held_out_estimates(

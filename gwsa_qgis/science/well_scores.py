@@ -151,8 +151,8 @@ def perturb_yield(
     if w.size < 3:
         return Perturbation(*[np.full(3, np.nan)] * 3, np.nan, 0)
     _, place = np.unique(np.asarray(groups)[both], return_inverse=True)
-    random = np.random.default_rng(seed)
-    factors = random.uniform(1 - spread, 1 + spread, (draws, int(place.max()) + 1))
+    generator = np.random.default_rng(seed)
+    factors = generator.uniform(1 - spread, 1 + spread, (draws, int(place.max()) + 1))
     r, r2, rmse = np.empty((3, draws))
     m0 = m - m.mean()
     for draw in range(draws):

@@ -187,7 +187,7 @@ class _Gathered:
         both = np.isfinite(actual) & np.isfinite(estimate)
         self.count[cells.slices] = both.sum(axis=0)
         for total, values in zip(self.totals, (actual, estimate), strict=True):
-            total[cells.slices] = np.where(both, values, 0.0).sum(axis=0)
+            total[cells.slices] = np.where(both, values, 0.0).sum(axis=0, dtype=np.float64)
         if self.labels is not None:
             weights = self.grid.row_weights()[cells.row_slice, None]
             for total, values in zip(self.mascon_sums, (actual, estimate), strict=True):

@@ -108,17 +108,18 @@ class TrainedModel:
     def predict(self, table: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Weighted detail or levels of samples, (n_samples,) float32; NaN where no model knows the class."""
         result = np.full(len(table), np.nan, np.float32)
-        left = np.ones(len(table), bool)
-        for entry in self.manifest["classes"]:
-            chosen = classes == entry["class"]
-            left &= ~chosen
-            if chosen.any():
-                result[chosen] = self._weighted(entry["model"], entry["weight"], table[chosen])
-        if self.preset == "recommended" and left.any():
-            result[left] = self._weighted(POOLED, self.manifest["pooled_weight"], table[left])
+        known = {entry["class"]: entry for entry in self.manifest["classes"]}
+        model_of, weight = np.full(len(table), "", object), np.zeros(len(table), np.float32)
+        for name in np.unique(classes):
+            chosen = classes == name
+            if int(name) in known:
+                model_of[chosen], weight[chosen] = known[int(name)]["model"], known[int(name)]["weight"]
+            elif self.preset == "recommended":
+                model_of[chosen], weight[chosen] = POOLED, self.manifest["pooled_weight"]
+        for name, learner in self.learners.items():
+            chosen = model_of == name
+            if chosen.all():  # the usual case: no copy of the table
+                result = learner.predict(table) * weight
+            elif chosen.any():
+                result[chosen] = learner.predict(table[chosen]) * weight[chosen]
         return result
-
-    def _weighted(self, name: str, weight: float, table: np.ndarray) -> np.ndarray:
-        if weight == 0:
-            return np.zeros(len(table), np.float32)
-        return self.learners[name].predict(table) * np.float32(weight)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -133,37 +133,40 @@ def train_published(data: Samples, names: list[int], settings: Settings, report:
 
 def train_recommended(samples: list[Samples], names: list[int], settings: Settings, report: Reporter) -> Training:
     """A pooled model of deviations, models of large classes that do better, and weights from held-out groups."""
-    first = samples[0]
+    first, data = samples[0], stacked(samples)
     require_samples(first.size, "the model")
-    chosen = [settings.draw(part) for part in samples]
-    report(0.0, f"Training on {sum(part.size for part in samples)} deviations")
-    folds = blocked_folds_of(first.groups, SEARCH_FOLDS, settings.seed)
-    drawn_folds = blocked_folds_of(chosen[0].groups, SEARCH_FOLDS, settings.seed)
-    parameters = settings.search(chosen[0], drawn_folds, report.part(0.0, 0.5)) if folds.max() > 0 else {}
-    held_out = _grouped_estimates(samples, parameters, settings, report.part(0.5, 0.75))
-    pooled = settings.make(parameters)
-    result = Training({POOLED: pooled.fit(*_stacked(samples), report.part(0.75, 0.85))})
-    model_of = dict.fromkeys(names, POOLED)
-    for number, name in enumerate(names):
-        own = [part.take(part.classes == name) for part in samples]
-        if not name or np.unique(own[0].groups).size < GROUPS_FOR_OWN_MODEL:
-            continue
-        share = 0.85 + 0.15 * number / len(names)
-        estimate = _grouped_estimates(own, parameters, settings, report.part(share, share + 0.1 / len(names)))
-        inside = first.classes == name
-        if score(own[0].y, estimate).rmse < score(own[0].y, held_out[inside]).rmse:
-            held_out[inside] = estimate
-            model_of[name] = f"class_{name}"
-            result.learners[model_of[name]] = settings.make(parameters).fit(*_stacked(own))
-    weights = detail_weights(first.y, held_out, first.classes, first.groups)
+    report(0.0, f"Training on {data.size} deviations")
+    chosen = settings.draw(first)
+    folds = blocked_folds_of(chosen.groups, SEARCH_FOLDS, settings.seed)
+    if folds.max() < 1:
+        report.warn("all supports are in one group, so that no detail can be judged: its weight is 0")
+    parameters = settings.search(chosen, folds, report.part(0.0, 0.5)) if folds.max() > 0 else {}
+    held_out = _blocked_estimates(data, parameters, settings, report.part(0.5, 0.75))
+    pooled = settings.make(parameters).fit(data.x, data.y, report.part(0.75, 0.85))
+    result, model_of = Training({POOLED: pooled}), dict.fromkeys(names, POOLED)
+    large = [name for name in names if name and _groups_of(first, name) >= GROUPS_FOR_OWN_MODEL]
+    for number, name in enumerate(large):
+        part = report.part(0.85 + 0.1 * number / len(large), 0.85 + 0.1 * (number + 1) / len(large))
+        inside = data.classes == name
+        own = data.take(inside)
+        estimate = _blocked_estimates(own, parameters, settings, part)
+        if score(own.y, estimate).rmse < score(own.y, held_out[inside]).rmse:
+            held_out[inside], model_of[name] = estimate, f"class_{name}"
+            result.learners[model_of[name]] = settings.make(parameters).fit(own.x, own.y)
+    weights = detail_weights(data.y, held_out, data.classes, data.groups)
     result.pooled_weight = weights.pooled
     random = _random_estimates(first, parameters, settings)
-    result.rows = _deviation_rows(first, held_out, random, names, weights)
+    result.rows = _deviation_rows(first, held_out[: first.size], random, names, weights)
     for name in names:
         weight = weights.of_class.get(name, weights.pooled)
         inside = int((first.classes == name).sum())
         result.entries.append({"class": name, "model": model_of[name], "weight": weight, "samples": inside})
     return result
+
+
+def stacked(samples: list[Samples]) -> Samples:
+    """All samples in one table, the first ones first."""
+    return Samples(*(np.concatenate([getattr(part, f.name) for part in samples]) for f in fields(Samples)))
 
 
 def blocked_folds_of(groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
@@ -185,8 +188,8 @@ def _random_test(size: int, seed: int, number: int) -> np.ndarray:
     return test
 
 
-def _stacked(samples: list[Samples]) -> tuple[np.ndarray, np.ndarray]:
-    return np.concatenate([part.x for part in samples]), np.concatenate([part.y for part in samples])
+def _groups_of(data: Samples, name: int) -> int:
+    return np.unique(data.groups[data.classes == name]).size
 
 
 def _blocked_estimates(data: Samples, parameters: dict, settings: Settings, report: Reporter) -> np.ndarray:
@@ -194,25 +197,6 @@ def _blocked_estimates(data: Samples, parameters: dict, settings: Settings, repo
     if folds.max() < 1:
         return np.full(data.size, np.nan, np.float32)
     return held_out_estimates(lambda: settings.make(parameters), data.x, data.y, folds, report)
-
-
-def _grouped_estimates(samples: list[Samples], parameters: dict, settings: Settings, report: Reporter) -> np.ndarray:
-    """Held-out estimates of the first partition's samples, from models of the other groups in all partitions."""
-    first = samples[0]
-    names = np.unique(np.concatenate([part.groups for part in samples]))
-    fold_of = np.full(names.max() + 1, -1)
-    fold_of[names] = blocked_folds_of(names, SCORE_FOLDS, settings.seed)
-    x, y = _stacked(samples)
-    folds = np.concatenate([fold_of[part.groups] for part in samples])
-    estimates = np.full(first.size, np.nan, np.float32)
-    used = np.unique(folds[folds >= 0])
-    for done, fold in enumerate(used):
-        out = fold_of[first.groups] == fold
-        if out.any() and (folds != fold).any():
-            learner = settings.make(parameters).fit(x[folds != fold], y[folds != fold])
-            estimates[out] = learner.predict(first.x[out])
-        report((done + 1) / used.size)
-    return estimates
 
 
 def _random_estimates(data: Samples, parameters: dict, settings: Settings) -> np.ndarray:

@@ -124,57 +124,41 @@ def trend(
     slope_unit = f"{value_unit}/{unit}"
     tags = {"GWSA_STEP": "trend", "GWSA_QUANTITY": quantity, "GWSA_PERIOD": f"{months[0]} to {months[-1]}"}
     tags["GWSA_CORRECTION"] = correction
-    areas, plain_areas = np.zeros((2, len(CLASS_NAMES) + 1))
-    weighted_slope, pixels = 0.0, 0
-    row_areas = grid.row_areas_km2()
+    found = _Areas(grid.row_areas_km2())
     windows = plan_windows(grid, BYTES_PER_VALUE * months.size * max(workers, 1), memory_mb=memory_mb)
     with ExitStack() as outputs:
-        options = {"metadata": tags, "unit": "p value"}
-        open_output = outputs.enter_context
+        layers_wanted = (
+            (slope, f"slope ({slope_unit})", slope_unit),
+            (p_value, f"p value ({correction})", ""),
+            (p_plain, "p value (none)", ""),
+        )
         writers = [
-            open_output(
-                create_raster(slope, grid, descriptions=[f"slope ({slope_unit})"], **(options | {"unit": slope_unit}))
-            ),
-            open_output(create_raster(p_value, grid, descriptions=[f"p value ({correction})"], **options)),
-            open_output(create_raster(p_plain, grid, descriptions=["p value (none)"], **options)) if p_plain else None,
+            outputs.enter_context(create_raster(path, grid, descriptions=[name], unit=unit_name, metadata=tags))
+            if path
+            else None
+            for path, name, unit_name in layers_wanted
         ]
-        class_writer = open_output(_create_classes(classes, grid, tags)) if classes else None
+        class_writer = outputs.enter_context(_create_classes(classes, grid, tags)) if classes else None
         for window, layers in map_windows(compute, windows, workers=workers, progress=say, message="Trend"):
             for writer, layer in zip(writers, layers, strict=True):
                 if writer is not None:
                     writer.write(layer.astype(np.float32), window.row, window.column)
-            area = np.broadcast_to(row_areas[window.row_slice, None], layers.shape[1:])
-            corrected, plain = (trend_classes(layers[0], p) for p in layers[1:])
-            for total, graded in ((areas, corrected), (plain_areas, plain)):
-                total += np.bincount(graded.ravel(), area.ravel(), minlength=total.size)
+            graded = found.add(window, layers)
             if class_writer is not None:
-                class_writer.write(corrected.astype(np.uint8), window.row, window.column)
-            valid = np.isfinite(layers[0])
-            weighted_slope += float((layers[0][valid] * area[valid]).sum())
-            pixels += int(valid.sum())
-        if not areas[1:].sum() > 0:
+                class_writer.write(graded, window.row, window.column)
+        if not found.pixels:
             raise NoUsableData(
                 f"no pixel of {input} has a trend: none has {minimum_share:.0%} of its months",
                 "check the stack's mask, or lower the minimum share",
             )
-        numbers = np.array(list(CLASS_NAMES))
-        result = TrendResult(
-            Path(slope),
-            Path(p_value),
-            Path(p_plain) if p_plain else None,
-            Path(classes) if classes else None,
-            Path(report) if report else None,
-            area_shares(numbers, areas[1:]),
-            area_shares(numbers, plain_areas[1:]),
-            weighted_slope / areas[1:].sum(),
-            pixels,
-        )
+        paths = (Path(path) if path else None for path in (slope, p_value, p_plain, classes, report))
+        result = TrendResult(*paths, found.shares(0), found.shares(1), found.mean_slope(), found.pixels)
         if report:
-            page = _report(result, str(input), months, slope_unit, correction, deseasonalise, areas[1:])
+            page = _report(result, str(input), months, slope_unit, correction, deseasonalise, found.areas[0])
             stage_text(outputs, report, page.render())
     falling = sum(result.area_shares[k] for k in (1, 2))
     rising = sum(result.area_shares[k] for k in (6, 7))
-    say.say(f"{pixels} pixels: {falling:.1f} % of the area falls and {rising:.1f} % rises significantly")
+    say.say(f"{result.pixels} pixels: {falling:.1f} % of the area falls and {rising:.1f} % rises significantly")
     return result
 
 
@@ -195,6 +179,36 @@ def window_trend(
         test = mann_kendall(series, correction, slope=lines.slope, minimum_share=minimum_share)
         result[:, enough] = lines.slope * months_in_unit, test.p, test.p_plain
     return result.reshape(3, *shape)
+
+
+class _Areas:
+    """Areas of the classes, by the corrected and by the plain p value, and the mean slope, over windows."""
+
+    def __init__(self, row_areas: np.ndarray) -> None:
+        self.row_areas = row_areas
+        self.areas = np.zeros((2, len(CLASS_NAMES)))
+        self.pixels, self._weighted_slope, self._area = 0, 0.0, 0.0
+
+    def add(self, window: Window, layers: np.ndarray) -> np.ndarray:
+        """Take in slope, p value and plain p value (3, rows, columns); returns the classes by the first p value."""
+        slope, *p_values = layers
+        area = np.broadcast_to(self.row_areas[window.row_slice, None], slope.shape)
+        graded = [trend_classes(slope, p) for p in p_values]
+        for total, classes in zip(self.areas, graded, strict=True):
+            total += np.bincount(classes.ravel(), area.ravel(), minlength=total.size + 1)[1:]
+        valid = np.isfinite(slope)
+        self._weighted_slope += float((slope[valid] * area[valid]).sum())
+        self._area += float(area[valid].sum())
+        self.pixels += int(valid.sum())
+        return graded[0].astype(np.uint8)
+
+    def shares(self, number: int) -> dict[int, float]:
+        """Percent by class, of the corrected (0) or plain (1) p value."""
+        return area_shares(np.array(list(CLASS_NAMES)), self.areas[number])
+
+    def mean_slope(self) -> float:
+        """Area-weighted mean slope."""
+        return self._weighted_slope / self._area
 
 
 def _check_options(unit: str, correction: str, minimum_share: float) -> None:

@@ -72,7 +72,7 @@ def validatewells(
     date_field: str = "",
     value_field: str = "",
     minimum_years: float = 5.0,
-    minimum_share: float = 0.5,
+    minimum_share: float = 0.25,
     yield_spread: float = 0.2,
     draws: int = 1000,
     seed: int = 0,
@@ -106,7 +106,7 @@ def validatewells(
     levels_id_field, date_field, value_field : str
         Columns of a long table of levels.
     minimum_years, minimum_share : float
-        Wells need readings over this span, and in this share of its months.
+        Wells need readings over this span, and in this share of its months (many networks measure every other month).
     yield_spread, draws, seed
         Random specific yields: factors of 1 +- `yield_spread`.
 

@@ -119,22 +119,17 @@ def prepare_wells(
     chosen, fine = chosen[present], fine[present]
     _require(chosen, dropped, minimum_years, minimum_share)
     maps = {FINE: read(fine * to_centimetres(stack, report))}
-    x, y = points.x[chosen], points.y[chosen]
-    if coarse is not None:
-        factor = to_centimetres(coarse, report)
-        coarse_row, coarse_column, on_coarse = cells_of_points(coarse.grid, x, y)
-        values = read_points(coarse, months, coarse_row, coarse_column)
-        maps[COARSE] = read(np.where(on_coarse[:, None], values, np.nan) * factor)
-        maps[BILINEAR] = read(read_points_bilinear(coarse, months, x, y) * factor)
-        cells = coarse_row * coarse.grid.columns + coarse_column
+    kept = _subset(points, chosen)
+    if coarse is None:
+        cells = _cells_of_degrees(kept.longitude, kept.latitude)
     else:
-        cells = _cells_of_degrees(points.longitude[chosen], points.latitude[chosen])
-    yields, regions = specific_yield(points.longitude[chosen], points.latitude[chosen], table)
-    own = points.specific_yield[chosen]
-    yields = np.where(np.isfinite(own), own, yields)
+        cells, series_of = _read_coarse(coarse, months, kept, report)
+        maps |= {name: read(values) for name, values in series_of.items()}
+    yields, regions = specific_yield(kept.longitude, kept.latitude, table)
+    yields = np.where(np.isfinite(kept.specific_yield), kept.specific_yield, yields)
     anomaly = anomalies(series[chosen])
     return WellData(
-        _subset(points, chosen),
+        kept,
         months if years is None else years,
         steps_per_year,
         storage_change(anomaly, yields),
@@ -231,6 +226,17 @@ def _yearly_means(values: np.ndarray, months: np.ndarray, julys: np.ndarray) -> 
         total = np.nansum(inside, axis=1)
         means[:, place] = np.where(count >= MONTHS_OF_A_YEAR, total / np.maximum(count, 1), np.nan)
     return means
+
+
+def _read_coarse(
+    coarse: MonthlyStack, months: np.ndarray, points: WellPoints, report: Reporter
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Coarse cell of each well, and the coarse field there: of the cell, and interpolated."""
+    factor = to_centimetres(coarse, report)
+    row, column, inside = cells_of_points(coarse.grid, points.x, points.y)
+    of_cell = np.where(inside[:, None], read_points(coarse, months, row, column), np.nan)
+    interpolated = read_points_bilinear(coarse, months, points.x, points.y)
+    return row * coarse.grid.columns + column, {COARSE: of_cell * factor, BILINEAR: interpolated * factor}
 
 
 def _cells_of_degrees(longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:

@@ -78,7 +78,11 @@ def test_an_unobserved_month_stays_nodata_and_metadata_travel(prediction, downsc
 
 def test_closure_table(prediction, downscaling_region, tmp_path):
     result = correctresiduals(
-        prediction, downscaling_region.target, tmp_path / "o.tif", tmp_path / "c.csv", mascons=downscaling_region.mascons
+        prediction,
+        downscaling_region.target,
+        tmp_path / "o.tif",
+        tmp_path / "c.csv",
+        mascons=downscaling_region.mascons,
     )
     with open(tmp_path / "c.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -125,7 +129,9 @@ def test_exact_where_valid_pixels_change_from_month_to_month(prediction, downsca
     np.testing.assert_array_equal(np.isfinite(out[9]), np.isfinite(values[9]))
     cell = out[9, 48:52, 0:4]
     rows = np.cos(np.deg2rad(grid.latitudes()[48:52]))[:, None] * np.isfinite(cell)
-    assert (np.nan_to_num(cell) * rows).sum() / rows.sum() == pytest.approx(values_of(region.target)[9, 12, 0], abs=1e-4)
+    assert (np.nan_to_num(cell) * rows).sum() / rows.sum() == pytest.approx(
+        values_of(region.target)[9, 12, 0], abs=1e-4
+    )
 
 
 def test_coarse_cells_without_a_value_take_the_continuation(prediction, downscaling_region, tmp_path):
@@ -179,6 +185,11 @@ def test_cancelling_leaves_nothing(prediction, downscaling_region, tmp_path):
 
     with pytest.raises(Cancelled):
         correctresiduals(
-            prediction, downscaling_region.target, tmp_path / "o.tif", tmp_path / "c.csv", progress=cancel, memory_mb=0.5
+            prediction,
+            downscaling_region.target,
+            tmp_path / "o.tif",
+            tmp_path / "c.csv",
+            progress=cancel,
+            memory_mb=0.5,
         )
     assert not list(tmp_path.iterdir())

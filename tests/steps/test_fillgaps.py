@@ -48,9 +48,7 @@ def test_gaps_are_those_of_the_science_and_observed_months_stay(record, tmp_path
         **QUICK,
     )
     series = values.reshape(MONTHS.size, -1).T.astype(float)
-    expected = fill_gaps(
-        series, MONTHS, short_window=12, short_modes=3, long_windows=(24,), long_modes=(1, 2)
-    )
+    expected = fill_gaps(series, MONTHS, short_window=12, short_modes=3, long_windows=(24,), long_modes=(1, 2))
     with MonthlyStack(result.output) as stack:
         filled = stack.read()
         assert stack.quantity == "TWSA"

@@ -21,7 +21,9 @@ MANIFEST = {
 
 
 def model(**changes):
-    return ModelFile(MANIFEST | changes, {"all": b"booster" * 10}, {"labels": np.arange(6, dtype=np.int32).reshape(2, 3)})
+    return ModelFile(
+        MANIFEST | changes, {"all": b"booster" * 10}, {"labels": np.arange(6, dtype=np.int32).reshape(2, 3)}
+    )
 
 
 def archive(path, members):

@@ -135,9 +135,7 @@ def test_manifests_that_do_not_hold_together(trained_models, downscaling_region,
                 data = json.dumps(json.loads(data) | change)
             file.writestr(name, data)
     with pytest.raises(InvalidModelFile):
-        predict(
-            tmp_path / "m.gwsa", downscaling_region.fine, tmp_path / "p.tif", aquifers=downscaling_region.classes
-        )
+        predict(tmp_path / "m.gwsa", downscaling_region.fine, tmp_path / "p.tif", aquifers=downscaling_region.classes)
 
 
 def test_unknown_classes(trained_models, downscaling_region, tmp_path):

@@ -1,0 +1,208 @@
+"""The bundled models: in the toolbox, true to the script that builds them, and they run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qgis.core import Qgis, QgsProcessingContext, QgsProcessingFeedback, QgsProcessingModelAlgorithm, QgsRasterLayer
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = {"completechain": "complete_chain", "trendandclasses": "trend_and_classes", "validation": "validation"}
+
+
+def canonical(path: Path) -> str:
+    """The model's XML with attributes in one order."""
+    return ET.canonicalize(path.read_text(encoding="utf-8"), strip_text=True)
+
+
+def test_models_are_in_the_toolbox_with_outputs(provider):
+    for name in MODELS:
+        algorithm = provider.algorithm(name)
+        assert isinstance(algorithm, QgsProcessingModelAlgorithm)
+        assert algorithm.outputDefinitions()
+        assert algorithm.shortHelpString()
+        instance = algorithm.create()
+        assert instance.id() == f"gwsa:{name}"
+        assert instance.outputDefinitions()
+
+
+def test_models_are_what_the_script_builds(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "models" / "build_models.py"), str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for file in MODELS.values():
+        assert canonical(tmp_path / f"{file}.model3") == canonical(ROOT / "models" / f"{file}.model3"), file
+
+
+def test_models_hold_no_code(provider):
+    """A model is data: no expressions and no scripts inside."""
+    for file in MODELS.values():
+        text = (ROOT / "models" / f"{file}.model3").read_text(encoding="utf-8")
+        assert 'name="source" value="5"' not in text  # an expression as source
+        assert "script:" not in text
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_open_in_the_designer(provider, name, qgis_app):
+    """The model's own file loads as the Modeler loads it."""
+    from qgis.core import QgsProcessingContext
+
+    model = QgsProcessingModelAlgorithm()
+    assert model.fromFile(provider.algorithm(name).sourceFilePath())
+    assert all(child.algorithm() is not None for child in model.childAlgorithms().values())
+    assert model.validate()[0], model.validate()
+    assert model.asPythonCommand({}, QgsProcessingContext())
+
+
+def chain_inputs(region: Path) -> dict:
+    grace = region / "grace"
+    return {
+        "GRACE": str(next(grace.glob("*all-corrections.nc"))),
+        "MASCON_MAP": str(next(grace.glob("*mapping_file.nc"))),
+        "LAND_MASK_FILE": str(next(grace.glob("*LandMask.nc"))),
+        "GLDAS": str(region / "gldas"),
+        "CHELSA": str(region / "chelsa"),
+        "SOIL_MOISTURE": str(region / "sm"),
+        "EVAPOTRANSPIRATION": str(region / "pml"),
+        "NDVI": str(region / "mod13a1"),
+        "LST": str(region / "mod11a2"),
+        "SOIL": str(region / "soilgrids"),
+        "ELEVATION": str(next((region / "gmted").glob("*.tif"))),
+        "WATER": [str(path) for path in sorted((region / "jrc_gsw").glob("*.tif"))],
+        "GLACIERS": str(next((region / "rgi").glob("*.shp"))),
+        "AQUIFERS": str(next((region / "whymap").glob("*.shp"))),
+        "TEMPLATE": str(region / "templates" / "template_fine.tif"),
+        "FACTOR": 3,
+        "SEARCH_ITERATIONS": 1,
+    }
+
+
+@pytest.fixture(scope="module")
+def chain(provider, region, tmp_path_factory) -> dict:
+    """The complete model, run with qgis_process as a user would."""
+    folder = tmp_path_factory.mktemp("complete")
+    outputs = {
+        **{
+            name: str(folder / f"{name}.tif")
+            for name in ("gwsa_fine", "gwsa_coarse", "native_mascons", "baseline_mask")
+        },
+        "aquifer_classes_coarse": str(folder / "classes_coarse.tif"),
+    }
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    build = ROOT / "build"
+    environment |= {"QGIS_PLUGINPATH": str(build / "plugins"), "QGIS_CUSTOM_CONFIG_PATH": str(build / "profile")}
+    command = shutil.which("qgis_process")
+    subprocess.run([command, "plugins", "enable", "gwsa_qgis"], env=environment, capture_output=True)
+    done = subprocess.run(
+        [command, "run", "gwsa:completechain", "-"],
+        input=json.dumps({"inputs": {**chain_inputs(region), **outputs}}),
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return outputs
+
+
+def test_complete_chain_closes_on_the_mascons(chain):
+    """The demand itself: means over native mascons of the written float32 file equal the data to 1e-4 cm."""
+    from gwsa_qgis.rasters.raster import read_single
+    from gwsa_qgis.rasters.stack import MonthlyStack
+
+    fine, coarse = MonthlyStack(chain["gwsa_fine"]), MonthlyStack(chain["gwsa_coarse"])
+    mascons = np.kron(np.nan_to_num(read_single(chain["native_mascons"])[0]).astype(int), np.ones((3, 3), int))
+    values = fine.read().astype(float)
+    targets = np.kron(coarse.read_months(fine.months).astype(float), np.ones((1, 3, 3)))
+    area = np.broadcast_to(fine.grid.row_weights()[:, None], fine.grid.shape)
+    worst, compared = 0.0, 0
+    for number in np.unique(mascons[mascons > 0]):
+        for month in range(fine.months.size):
+            used = (mascons == number) & np.isfinite(values[month]) & np.isfinite(targets[month])
+            if not used.any():
+                continue
+            difference = np.average(values[month][used] - targets[month][used], weights=area[used])
+            worst, compared = max(worst, abs(difference)), compared + 1
+    assert compared > 1000
+    assert worst <= 1e-4
+
+
+def test_trend_and_validation_models_run(provider, chain, region, tmp_path):
+    import processing
+
+    trend = processing.run(
+        "gwsa:trendandclasses",
+        {
+            "INPUT": chain["gwsa_fine"],
+            "MASK": chain["baseline_mask"],
+            "trend": str(tmp_path / "trend.tif"),
+            "trend_classes": str(tmp_path / "classes.tif"),
+            "significance_p": str(tmp_path / "p.tif"),
+            "trend_report": str(tmp_path / "trend.html"),
+        },
+    )
+    layer = QgsRasterLayer(trend["trend_classes"], "classes")
+    assert layer.isValid() and layer.bandCount() == 1
+    validation = processing.run(
+        "gwsa:validation",
+        {
+            "FINE": chain["gwsa_fine"],
+            "COARSE": chain["gwsa_coarse"],
+            "CLASSES_COARSE": chain["aquifer_classes_coarse"],
+            "MASCONS": chain["native_mascons"],
+            "WELLS": str(region / "wells" / "wells.gpkg"),
+            "LEVELS": str(region / "wells" / "levels.csv"),
+            "consistency_figures": str(tmp_path / "consistency.csv"),
+            "consistency_report": str(tmp_path / "consistency.html"),
+            "well_figures": str(tmp_path / "wells.csv"),
+            "well_report": str(tmp_path / "wells.html"),
+            "wells_with_figures": str(tmp_path / "wells.gpkg"),
+        },
+    )
+    assert "R2" in Path(validation["consistency_figures"]).read_text().upper()
+    assert Path(validation["well_report"]).read_text().startswith("<!DOCTYPE html>")
+
+
+def test_layers_come_styled_with_months_in_time(provider, work, qgis_app):
+    """A loaded output has its name, style and a calendar month for each band."""
+    from gwsa_qgis.processing_provider.layers import LayerStyler
+
+    layer = QgsRasterLayer(work["corrected"], "GWSA")
+    LayerStyler("anomaly").postProcessLayer(layer, QgsProcessingContext(), QgsProcessingFeedback())
+    temporal = layer.temporalProperties()
+    assert temporal.isActive()
+    assert temporal.mode() == Qgis.RasterTemporalMode.FixedRangePerBand
+    ranges = temporal.fixedRangePerBand()
+    assert len(ranges) == layer.bandCount()
+    assert ranges[1].begin().toString("yyyy-MM-dd") == "2002-04-01"
+    assert ranges[1].end().toString("yyyy-MM-dd") == "2002-05-01"
+    items = layer.renderer().shader().rasterShaderFunction().colorRampItemList()
+    middle = items[len(items) // 2]
+    assert middle.value == pytest.approx(0) and middle.color.name() == "#ffffff"
+    assert items[0].value == pytest.approx(-items[-1].value)
+
+
+def test_running_an_algorithm_prepares_its_layers(provider, work, tmp_path):
+    """As the dialog runs it: outputs are loaded on completion, named, grouped and post-processed."""
+    from qgis.core import QgsProject
+
+    context = QgsProcessingContext()
+    context.setProject(QgsProject())
+    path = str(tmp_path / "slope.tif")
+    details = QgsProcessingContext.LayerDetails("", context.project(), "SLOPE")
+    context.addLayerToLoadOnCompletion(path, details)
+    algorithm = provider.algorithm("trend").create()
+    outputs = {"SLOPE": path, "P_VALUE": str(tmp_path / "p.tif"), "CLASSES": str(tmp_path / "c.tif")}
+    _, done = algorithm.run({"INPUT": work["corrected"], **outputs}, context, QgsProcessingFeedback())
+    assert done
+    details = context.layerToLoadOnCompletionDetails(path)
+    assert details.name == "Trend" and "GWSA" in details.groupName
+    assert details.postProcessor() is not None
