@@ -15,9 +15,15 @@ class GwsaError(Exception):
     """
 
     def __init__(self, problem: str, remedy: str) -> None:
-        self.problem = problem
+        # Reasons of other libraries, quoted in a problem, may run over several lines.
+        self.problem = " ".join(problem.split())
         self.remedy = remedy
-        super().__init__(f"{problem}; {remedy}.")
+        super().__init__(f"{self.problem}; {remedy}.")
+
+
+def reason_of(error: object) -> str:
+    """What another library says of an error, in one line without a full stop, to be quoted in a problem."""
+    return " ".join(str(error).split())[:200].rstrip(" .,:;")
 
 
 class InvalidParameter(GwsaError):

@@ -10,8 +10,11 @@ from gwsa_qgis.errors import InvalidMonths
 
 
 def month_range(first: str | np.datetime64, last: str | np.datetime64) -> np.ndarray:
-    """All months from `first` to `last`, both included, as ``datetime64[M]``."""
-    start, stop = np.datetime64(first, "M"), np.datetime64(last, "M")
+    """All months from `first` to `last`, both included, as ``datetime64[M]``; raises `InvalidMonths` for other texts."""
+    try:
+        start, stop = np.datetime64(first, "M"), np.datetime64(last, "M")
+    except ValueError:
+        raise InvalidMonths(f"{first} to {last} is not a pair of months", "give them as YYYY-MM") from None
     return np.arange(start, stop + 1)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gwsa_qgis.processing_provider.layers import prepare_loaded_layer
-from gwsa_qgis.processing_provider.values import Values
+from gwsa_qgis.processing_provider.values import Values, describe_refusal
 from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
@@ -244,6 +244,16 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
         self.add_number("MEMORY", "Memory budget (MB)", help, default=512, minimum=16)
 
     # Running ------------------------------------------------------------------------------------------------
+
+    def checkParameterValues(self, parameters: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
+        accepted, message = super().checkParameterValues(parameters, context)
+        if accepted:
+            return True, message
+        for definition in self.parameterDefinitions():  # QGIS only names the parameter
+            value = parameters.get(definition.name(), definition.defaultValue())
+            if not definition.checkValueIsAcceptable(value, context):
+                return False, describe_refusal(definition, value)
+        return False, message
 
     def processAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback

@@ -5,10 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qgis.core import QgsMapLayer, QgsProcessing, QgsProcessingContext, QgsProcessingException, QgsProcessingUtils
+from qgis.core import (
+    QgsMapLayer,
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterVectorLayer,
+    QgsProcessingUtils,
+)
 
 if TYPE_CHECKING:
     from gwsa_qgis.processing_provider.base import GwsaAlgorithm
+
+# Larger limits are QGIS's way of setting none.
+LARGEST_LIMIT = 2**31 - 1
 
 
 class Values:
@@ -44,7 +58,7 @@ class Values:
         if not self.given(name):
             return None
         given = self._parameters[name]
-        raise QgsProcessingException(f"{name}: {given!s} is not a {kind} that can be read; give an existing {kind}.")
+        raise QgsProcessingException(describe_unreadable(name, given, kind))
 
     def layers(self, name: str) -> list[str]:
         """Sources of several layers, in the order given."""
@@ -138,3 +152,29 @@ class Values:
             path = QgsProcessingUtils.generateTempFilename(name.lower(), self._context)
         self.outputs[name] = str(Path(path))
         return self.outputs[name]
+
+
+def describe_unreadable(name: str, value: object, kind: str) -> str:
+    """One sentence on a layer that cannot be read."""
+    source = value.source() if isinstance(value, QgsMapLayer) else value
+    return f"{name}: {source!s} is not a {kind} that can be read; give an existing {kind}."
+
+
+def describe_refusal(definition: QgsProcessingParameterDefinition, value: object) -> str:
+    """One sentence on a value that a parameter does not take: what was given, and what to give."""
+    name, label = definition.name(), definition.description()
+    if value in (None, "", []):
+        return f"{name} ({label}) was not given; give a value for it."
+    if isinstance(definition, QgsProcessingParameterRasterLayer):
+        return describe_unreadable(name, value, "raster")
+    if isinstance(definition, QgsProcessingParameterVectorLayer):
+        return describe_unreadable(name, value, "vector layer")
+    if isinstance(definition, QgsProcessingParameterEnum):
+        return f"{name} is {value!r}; give one of {', '.join(definition.options())}."
+    if isinstance(definition, QgsProcessingParameterNumber):
+        kind = "whole number" if definition.dataType() == QgsProcessingParameterNumber.Type.Integer else "number"
+        limits = f"of at least {definition.minimum():g}"
+        if definition.maximum() < LARGEST_LIMIT:
+            limits = f"from {definition.minimum():g} to {definition.maximum():g}"
+        return f"{name} is {value}; give a {kind} {limits}."
+    return f"{name} is {value!r}, which is no value for {label!r}; give one that its help describes."

@@ -94,9 +94,8 @@ def _write_bad_rasters(folder: Path, good: str) -> dict[str, str]:
     for name, text in {"text": "this is no raster\n", "nothing": ""}.items():
         (folder / f"{name}.tif").write_text(text)
         at[name] = str(folder / f"{name}.tif")
-    (folder / "cut.tif").write_bytes(Path(good).read_bytes()[:2000])
     (folder / "bare").mkdir()
-    return at | {"cut": str(folder / "cut.tif"), "bare": str(folder / "bare"), "absent": str(folder / "absent.tif")}
+    return at | {"bare": str(folder / "bare"), "absent": str(folder / "absent.tif")}
 
 
 def utm() -> str:

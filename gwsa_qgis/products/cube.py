@@ -73,7 +73,7 @@ class NetcdfFile:
             self._names = list(self._root.GetMDArrayNames() or [])
         except RuntimeError as error:
             raise UnreadableInput(
-                f"{self.path} is not a NetCDF file that can be read ({str(error).strip()[:200]})",
+                f"{self.path} is not a NetCDF file that can be read ({reason_of(error)})",
                 "fetch the file again; a broken download is shorter than the original",
             ) from error
 
@@ -313,7 +313,7 @@ class Cube:
             block = self._array.ReadAsArray(start, count)
         except RuntimeError as error:
             raise UnreadableInput(
-                f"{self.path} is damaged ({str(error).strip()[:200]})", "fetch the file again"
+                f"{self.path} is damaged ({reason_of(error)})", "fetch the file again"
             ) from error
         if block is None:
             raise UnreadableInput(f"{self.path} cannot be read to its end", "fetch the file again")

@@ -22,8 +22,7 @@ def write_points(
     OutputNotWritable
         If the place cannot be written, or the name does not end in ``.gpkg``.
     """
-    if Path(path).suffix.lower() != ".gpkg":
-        raise OutputNotWritable(f"{path} is no GeoPackage name", "end it in .gpkg")
+    require_geopackage(path)
     with replacing(path) as temporary:
         try:
             _write(temporary, x, y, crs, fields, layer_name)
@@ -32,6 +31,12 @@ def write_points(
                 f"{path} cannot be written ({str(error).strip()[:200]})", "give a folder with permission and free space"
             ) from error
     return Path(path)
+
+
+def require_geopackage(path: str | Path) -> None:
+    """Raise `OutputNotWritable` unless the name ends in ``.gpkg``."""
+    if Path(path).suffix.lower() != ".gpkg":
+        raise OutputNotWritable(f"{path} is no GeoPackage name", "end it in .gpkg")
 
 
 def _write(path: Path, x: np.ndarray, y: np.ndarray, crs: str, fields: Mapping[str, Sequence], layer_name: str) -> None:

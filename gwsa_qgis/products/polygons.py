@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import UnreadableInput
+from gwsa_qgis.errors import UnreadableInput, reason_of
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.gdal_setup import gdal, ogr, osr
 from gwsa_qgis.rasters.grid import Grid, same_crs
@@ -37,7 +37,7 @@ class Polygons:
             self._dataset = gdal.OpenEx(self.path, gdal.OF_VECTOR | gdal.OF_READONLY)
             self.layer = self._dataset.GetLayerByName(name) if name else self._dataset.GetLayer(0)
         except RuntimeError as error:
-            reason = "is not there" if not Path(self.path).exists() else f"cannot be read ({str(error).strip()[:200]})"
+            reason = "is not there" if not Path(self.path).exists() else f"cannot be read ({reason_of(error)})"
             raise UnreadableInput(f"{self.path} {reason}", "give an existing polygon layer") from error
         if self.layer is None or not self.layer.GetFeatureCount():
             raise UnreadableInput(f"{source} has no feature", "give a layer of polygons")

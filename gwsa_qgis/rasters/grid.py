@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gwsa_qgis.errors import GridMismatch
+from gwsa_qgis.errors import GridMismatch, InvalidParameter
 from gwsa_qgis.rasters.gdal_setup import gdal, osr
 
 # Origins and cell sizes agree when they differ by less than this share of a cell. Products of one grid
@@ -127,6 +127,8 @@ class Grid:
 
     def coarsen(self, factor: int) -> Grid:
         """Grid of the same extent with cells `factor` times larger; `factor` must divide rows and columns."""
+        if factor < 1:
+            raise InvalidParameter(f"FACTOR is {factor}", "give a whole number of fine cells of at least 1")
         if self.columns % factor or self.rows % factor:
             raise GridMismatch(
                 f"a grid of {self.describe()} cannot be grouped by {factor} x {factor} cells",

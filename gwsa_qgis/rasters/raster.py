@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import GwsaError, OutputNotWritable, UnreadableInput
+from gwsa_qgis.errors import GwsaError, OutputNotWritable, UnreadableInput, reason_of
 from gwsa_qgis.rasters.gdal_setup import gdal
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.writing import replacing, require_space
@@ -27,12 +27,22 @@ def open_dataset(path: str | Path) -> gdal.Dataset:
         If the file is absent or GDAL does not know its format.
     """
     text = str(path)
+    warnings: list[str] = []
+    # A file that was cut off is opened without its georeference and months, with no more than a warning.
+    gdal.PushErrorHandler(lambda kind, number, message: warnings.append(message))
     try:
-        return gdal.OpenEx(text, gdal.OF_RASTER | gdal.OF_READONLY)
+        dataset = gdal.OpenEx(text, gdal.OF_RASTER | gdal.OF_READONLY)
     except RuntimeError as error:
         absent = ":" not in text[2:] and not Path(text).exists()
-        reason = "is not there" if absent else f"is not a raster that can be read ({str(error).strip()[:200]})"
+        reason = "is not there" if absent else f"is not a raster that can be read ({reason_of(error)})"
         raise UnreadableInput(f"{text} {reason}", "give an existing raster file") from error
+    finally:
+        gdal.PopErrorHandler()
+    lost = [message for message in warnings if "IO error" in message]
+    if lost:
+        reason = reason_of(lost[0].replace(f"{text}: ", ""))
+        raise UnreadableInput(f"{text} is damaged ({reason})", "fetch or make the file again")
+    return dataset
 
 
 def span(part: slice, length: int) -> tuple[int, int]:
@@ -115,9 +125,8 @@ class Raster:
                 column, file_row, column_count, row_count, band_list=[b + 1 for b in numbers], buf_type=gdal.GDT_Float32
             )
         except RuntimeError as error:
-            raise UnreadableInput(
-                f"{self.path} is damaged ({str(error).strip()[:200]})", "fetch or make the file again"
-            ) from error
+            reason = reason_of(str(error).replace(f"{self.path}, ", ""))
+            raise UnreadableInput(f"{self.path} is damaged ({reason})", "fetch or make the file again") from error
         if data is None:
             raise UnreadableInput(f"{self.path} cannot be read", "fetch or make the file again")
         data = data.reshape(len(numbers), row_count, column_count)
@@ -230,7 +239,7 @@ def create_raster(
             if isinstance(error, GwsaError):
                 raise
             raise OutputNotWritable(
-                f"{path} cannot be written ({str(error).strip()[:200] or 'GDAL gives no reason'})",
+                f"{path} cannot be written ({reason_of(error) or 'GDAL gives no reason'})",
                 "give a folder with permission and free space",
             ) from error
 

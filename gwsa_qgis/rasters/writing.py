@@ -90,8 +90,9 @@ def make_folder(folder: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
+        reason = "a file is in its place" if isinstance(error, FileExistsError) else error.strerror or error
         raise OutputNotWritable(
-            f"the folder {folder} cannot be written ({error.strerror or error})",
+            f"the folder {folder} cannot be written ({reason})",
             "give another folder, or ask for permission",
         ) from error
 

@@ -89,6 +89,8 @@ def importgldas(
         raise InvalidParameter("no output was asked for", "give SMS, SWE or CWS")
     if not inputs and not folder:
         raise InvalidParameter("no input was given", "give files, or the folder that holds them")
+    if not inputs and not Path(folder).is_dir():
+        raise UnreadableInput(f"{folder} is not a folder", "give the folder that holds the monthly files")
     files = gldas.list_files(inputs or folder)
     by_month = {file.month: file for file in files}
     months = month_range(files[0].month, files[-1].month)

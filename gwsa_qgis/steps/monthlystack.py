@@ -140,6 +140,8 @@ def _list_inputs(inputs: object, folder: str | Path | None, pattern: str) -> lis
     else:
         paths = [str(inputs)] if inputs else []
     if not paths and folder:
+        if not Path(folder).is_dir():
+            raise UnreadableInput(f"{folder} is not a folder", "give the folder that holds the files")
         paths = sorted(str(path) for path in Path(folder).glob(pattern) if path.is_file())
         if not paths:
             raise UnreadableInput(f"the folder {folder} holds no file {pattern}", "give another folder or pattern")

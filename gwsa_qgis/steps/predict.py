@@ -144,6 +144,8 @@ def predict(
         If no pixel can be predicted.
     """
     report = Reporter(progress)
+    if threads < 0:
+        raise InvalidParameter(f"THREADS is {threads}", "give 0 for all cores, or a number")
     trained = TrainedModel.from_file(read_model(model), threads if workers == 1 else max(threads, 1))
     with PredictorSet(predictors) as fine:
         fine.require(trained.predictors)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import OutputNotWritable
+from gwsa_qgis.errors import InvalidParameter, OutputNotWritable
 from gwsa_qgis.products import sample_files as rasters
 from gwsa_qgis.products import sample_netcdf as netcdf
 from gwsa_qgis.products import sample_vectors as vectors
@@ -89,12 +89,14 @@ def sampleregion(
     OutputNotWritable
         If the folder holds other files, or cannot be written.
     """
+    if seed < 0:
+        raise InvalidParameter(f"SEED is {seed}", "give a whole number of at least 0")
     target = Path(folder).resolve()
     _check_target(target)
     report = progress or (lambda _share, _message: None)
     working = target.parent / f".{target.name}.part-{os.getpid()}"
+    make_folder(target.parent)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
         twin = make_twin(seed, size, factor, start, end, lambda share, message: report(0.4 * share, message))

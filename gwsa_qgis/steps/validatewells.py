@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter
-from gwsa_qgis.products.point_layer import write_points
+from gwsa_qgis.products.point_layer import require_geopackage, write_points
 from gwsa_qgis.products.wells import WellLevels, WellPoints, read_well_levels, read_well_points
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.inspection import describe_months
@@ -120,6 +120,8 @@ def validatewells(
     say = Reporter(progress)
     if bins < 2:
         raise InvalidParameter(f"{bins} bins were asked for", "give at least 2")
+    if output:
+        require_geopackage(output)
     table = read_yield_table(specific_yield) if specific_yield else SPECIFIC_YIELD_TABLE
     with ExitStack() as files:
         stack = files.enter_context(MonthlyStack(gwsa))

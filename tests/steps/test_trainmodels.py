@@ -8,6 +8,7 @@ import pytest
 from gwsa_qgis.errors import Cancelled, GridMismatch, InvalidMonths, InvalidParameter, NoUsableData
 from gwsa_qgis.rasters.raster import read_single, write_single
 from gwsa_qgis.rasters.stack import MonthlyStack, write_stack
+from gwsa_qgis.science.learners import DEFAULTS
 from gwsa_qgis.steps.model_file import read_model
 from gwsa_qgis.steps.trainmodels import trainmodels
 
@@ -62,13 +63,14 @@ def test_weight_without_signal_is_small(unexplained_region, tmp_path):
 
 
 @pytest.mark.parametrize("preset", ["recommended", "published"])
-def test_same_seed_same_bytes_for_any_number_of_threads(downscaling_region, tmp_path, preset):
+def test_same_seed_same_bytes_for_any_number_of_threads(downscaling_region, tmp_path, preset, monkeypatch):
+    monkeypatch.setitem(DEFAULTS["xgboost"], "n_estimators", 6)  # threads wait on each other in every round
     region, files = downscaling_region, []
     with MonthlyStack(region.target) as stack:
         write_stack(tmp_path / "short.tif", stack.grid, stack.months[:3], stack.read(bands=[0, 1, 2]))
     for threads in (1, 2):
         path = tmp_path / f"{threads}.gwsa"
-        options = {"preset": preset, "mascons": region.mascons, "search_iterations": 1, "samples": 400, "seed": 7}
+        options = {"preset": preset, "mascons": region.mascons, "search_iterations": 0, "samples": 400, "seed": 7}
         trainmodels(tmp_path / "short.tif", region.coarse, path, threads=threads, **options)
         files.append(path.read_bytes())
     assert files[0] == files[1]
@@ -176,3 +178,12 @@ def test_outputs_appear_together_or_not_at_all(downscaling_region, tmp_path):
     with pytest.raises(OutputNotWritable):
         trainmodels(region.target, region.coarse, tmp_path / "m.gwsa", metrics=tmp_path / "file" / "m.csv", **QUICK)
     assert not (tmp_path / "m.gwsa").exists()
+
+
+def test_the_search_is_judged_on_groups(downscaling_region, tmp_path):
+    pytest.importorskip("sklearn")
+    region = downscaling_region
+    path, options = tmp_path / "m.gwsa", {"search_iterations": 1, "samples": 300, "threads": 1}
+    trainmodels(region.target, region.coarse, path, mascons=region.mascons, **options)
+    parameters = read_model(path).manifest["models"]["pooled"]["learner"]["parameters"]
+    assert parameters != DEFAULTS["xgboost"]
