@@ -7,7 +7,8 @@ Two runs on `../shared/data/bangladesh` (0.25 deg, monthly):
 * TWSA of CSR, one value per native mascon printed on 0.25 deg cells: months without a solution are removed again, filled
   by SSA, and the filled field is downscaled from mascons to cells. No finer truth exists; closure is checked.
 
-Run with ``python -m benchmarks`` or ``python benchmarks/bangladesh.py``.
+Run with ``python -m benchmarks bangladesh``; ``python -m benchmarks.bangladesh --record`` also writes the table into
+``RESULTS.md``. The search for parameters is left out (the learner's defaults are used): it takes ten times as long.
 """
 
 import json
@@ -19,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.months import month_range
 from gwsa_qgis.products.cf_time import parse_missing
 from gwsa_qgis.rasters.raster import create_raster, read_single
 from gwsa_qgis.rasters.stack import MonthlyStack, write_stack
@@ -40,24 +40,15 @@ from gwsa_qgis.steps.trend import trend
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 RECORD = ROOT / "build" / "bench" / "bangladesh.json"
-# Where both grids are, in whole 1 deg cells: columns and rows from the north-western corner of the groundwater file.
+RESULTS = Path(__file__).with_name("RESULTS.md")
+# Cells of the groundwater file that the other grids have too, less two columns: a multiple of 4 x 4 cells.
 COMMON = {"row": 2, "column": 2, "rows": 24, "columns": 20}
 FACTORS = {"1 deg": 4, "0.5 deg": 2}
-# What STATISTICS.md, section 6, gives for the same data (RMSE, cm), for a look beside what is measured here.
-EARLIER = {
-    "1 deg": {
-        "bilinear": 2.087,
-        "cubic": 1.974,
-        "histospline": 1.876,
-        "published, spline": 2.348,
-        "published, exact": 2.27,
-        "recommended": 1.872,
-    },
-    "0.5 deg": {"histospline": 1.292, "published, exact": 1.428, "recommended": 1.288},
-}
 
 
-def measure(shared_data: Path, work: Path, search_iterations: int = 4, say: Callable[[str], None] | None = None) -> dict:
+def measure(
+    shared_data: Path, work: Path, search_iterations: int = 0, say: Callable[[str], None] | None = None
+) -> dict:
     """Run both parts in the folder `work` and give all figures, fit for JSON.
 
     Parameters
@@ -300,7 +291,8 @@ def held_out_months(
 
 def downscale_twsa(filled: Path, mascons: Path, inputs: dict[str, str], folder: Path, search_iterations: int) -> dict:
     """Recommended preset with TWSA as the target: from native mascons to 0.25 deg cells."""
-    mask, model, predicted, corrected = (folder / name for name in ("mask.tif", "m.gwsamodel", "p.tif", "c.tif"))
+    names = "mask.tif", "twsa.gwsamodel", "predicted.tif", "corrected.tif"
+    mask, model, predicted, corrected = (folder / name for name in names)
     with MonthlyStack(filled) as stack:
         write_mask(mask, stack.grid, np.isfinite(stack.read()).all(0))
     fine, coarse = folder / "fine", folder / "coarse"
@@ -308,7 +300,7 @@ def downscale_twsa(filled: Path, mascons: Path, inputs: dict[str, str], folder: 
     trained = trainmodels(filled, coarse, model, mascons=mascons, search_iterations=search_iterations, threads=1)
     predict(model, fine, predicted, mask=mask, threads=1)
     closed = correctresiduals(predicted, filled, corrected, mascons=mascons, mask=mask)
-    falling = trend(corrected, folder / "slope.tif", folder / "p.tif2.tif", unit="year")
+    falling = trend(corrected, folder / "slope.tif", folder / "p_value.tif", unit="year")
     return {
         "weight": trained.weight,
         "blocked_r2": trained.blocked_r2,
@@ -334,47 +326,20 @@ def mascon_difference(corrected: Path, filled: Path, mascons: Path) -> float:
     return largest
 
 
-def table(result: dict) -> str:
-    """The figures as text."""
-    lines = []
-    for name, part in result["groundwater"].items():
-        lines += [
-            f"GLDAS-2.2 CLSM groundwater, from {name} ({part['cells']} cells) to 0.25 deg ({part['pixels']} pixels), "
-            f"{part['months']} months",
-            f"{'field':20}{'RMSE cm':>9}{'R2':>8}{'R2 in cells':>13}{'closure max':>13}{'slope RMSE':>12}{'earlier':>9}",
-        ]
-        for field, scores in part["scores"].items():
-            closed = part["closure"].get(field)
-            slope = part["trend"].get(field)
-            earlier = EARLIER[name].get(field)
-            lines.append(
-                f"{field:20}{scores['rmse']:9.3f}{scores['r2']:8.3f}{scores['detail_r2']:13.3f}"
-                + (f"{closed['largest_after']:13.1e}" if closed else f"{'':13}")
-                + (f"{slope['rmse']:12.3f}" if slope else f"{'':12}")
-                + (f"{earlier:9.3f}" if earlier else "")
-            )
-        lines.append(
-            f"weight of the detail {part['recommended']['weight']:.2f}; R2 on held-out groups: of deviations "
-            f"{part['recommended']['blocked_r2']:.3f}, of levels {part['published']['blocked_r2']:.3f} "
-            f"(on a random 30 %: {part['published']['random_r2']:.3f}); {part['seconds']} s"
-        )
-        lines.append("")
-    twsa = result["twsa"]
-    lines += [
-        f"CSR TWSA, {twsa['months']} months of which {twsa['missing']} were removed, {twsa['cells']} cells in "
-        f"{twsa['mascons']} mascons",
-        f"  filled by SSA: {twsa['fill_rms_difference_to_linear']:.2f} cm RMS from linear interpolation; "
-        f"{twsa['held_out_months']} observed months taken out: RMSE {twsa['held_out_rmse_ssa']:.2f} cm by SSA, "
-        f"{twsa['held_out_rmse_linear']:.2f} linear",
-        f"  from mascons to cells: weight {twsa['weight']:.2f}, R2 of deviations on held-out groups "
-        f"{twsa['blocked_r2']:.3f}, closure {twsa['closure_rmse_before']:.2f} cm RMSE before, "
-        f"{twsa['largest_mascon_difference']:.1e} cm at most after; {twsa['seconds']} s",
-    ]
-    return "\n".join(lines)
+def keep_in_results(text_of_figures: str) -> None:
+    """Replace what stands between this benchmark's marks in `RESULTS.md`."""
+    first, last = (f"<!-- bangladesh: {word} of the measured figures -->" for word in ("begin", "end"))
+    text = RESULTS.read_text(encoding="utf-8")
+    before, rest = text.split(first, 1)
+    after = rest.split(last, 1)[1]
+    RESULTS.write_text(f"{before}{first}\n{text_of_figures}\n{last}{after}", encoding="utf-8")
 
 
-def main(shared_data: Path = SHARED_DATA, search_iterations: int = 20) -> None:
+def main(shared_data: Path = SHARED_DATA, search_iterations: int = 0, record: bool = False) -> None:
     """Measure, print the table and keep the record."""
+    # Here, so that a test can load this file without its package.
+    from benchmarks._bangladesh_tables import markdown, table
+
     if not (Path(shared_data) / "bangladesh").is_dir():
         print("The Bangladesh grids (../shared/data/bangladesh) are not there: skipped.")
         return
@@ -383,7 +348,9 @@ def main(shared_data: Path = SHARED_DATA, search_iterations: int = 20) -> None:
     result = measure(Path(shared_data), work, search_iterations, say=lambda text: print(f"  {text} ...", flush=True))
     RECORD.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(table(result))
+    if record:
+        keep_in_results(markdown(result))
 
 
 if __name__ == "__main__":
-    main(*(Path(argument) for argument in sys.argv[1:2]))
+    main(record="--record" in sys.argv[1:])

@@ -252,7 +252,7 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
         for definition in self.parameterDefinitions():  # QGIS only names the parameter
             value = parameters.get(definition.name(), definition.defaultValue())
             if not definition.checkValueIsAcceptable(value, context):
-                return False, describe_refusal(definition, value)
+                return False, describe_refusal(definition, value, context)
         return False, message
 
     def processAlgorithm(

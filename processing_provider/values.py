@@ -12,6 +12,8 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterVectorLayer,
@@ -65,10 +67,10 @@ class Values:
         given = self._algorithm.parameterAsLayerList(self._parameters, name, self._context)
         wanted = self._parameters.get(name) or []
         if isinstance(wanted, list) and len(given) != len(wanted):
-            for value in wanted:  # a layer that cannot be opened is dropped silently by QGIS
-                found = isinstance(value, QgsMapLayer) or QgsProcessingUtils.mapLayerFromString(value, self._context)
-                if not found:
-                    raise QgsProcessingException(f"{name}: {value!s} cannot be read; give an existing raster file.")
+            # a layer that cannot be opened is dropped silently by QGIS
+            lost = first_unreadable(wanted, self._context)
+            if lost is not None:
+                raise QgsProcessingException(describe_unreadable(name, lost, "raster"))
         return [layer.source() for layer in given]
 
     def files(self, name: str) -> list[str]:
@@ -160,7 +162,16 @@ def describe_unreadable(name: str, value: object, kind: str) -> str:
     return f"{name}: {source!s} is not a {kind} that can be read; give an existing {kind}."
 
 
-def describe_refusal(definition: QgsProcessingParameterDefinition, value: object) -> str:
+def first_unreadable(values: list, context: QgsProcessingContext) -> object:
+    """The first of several rasters that cannot be read; None when all can."""
+    hint = QgsProcessingUtils.LayerHint.Raster
+    for value in values:
+        if not isinstance(value, QgsMapLayer) and not QgsProcessingUtils.mapLayerFromString(value, context, True, hint):
+            return value
+    return None
+
+
+def describe_refusal(definition: QgsProcessingParameterDefinition, value: object, context: QgsProcessingContext) -> str:
     """One sentence on a value that a parameter does not take: what was given, and what to give."""
     name, label = definition.name(), definition.description()
     if value in (None, "", []):
@@ -169,6 +180,10 @@ def describe_refusal(definition: QgsProcessingParameterDefinition, value: object
         return describe_unreadable(name, value, "raster")
     if isinstance(definition, QgsProcessingParameterVectorLayer):
         return describe_unreadable(name, value, "vector layer")
+    if isinstance(definition, QgsProcessingParameterMultipleLayers) and isinstance(value, list):
+        return describe_unreadable(name, first_unreadable(value, context), "raster")
+    if isinstance(definition, QgsProcessingParameterFile):
+        return f"{name} is {value}; give a file of the kind {definition.fileFilter()}."
     if isinstance(definition, QgsProcessingParameterEnum):
         return f"{name} is {value!r}; give one of {', '.join(definition.options())}."
     if isinstance(definition, QgsProcessingParameterNumber):

@@ -116,7 +116,7 @@ def _write_vectors_and_tables(folder: Path) -> dict[str, str]:
         f'{{"type": "Feature", "properties": {{"HYGEO2": {number}, "NAME": "rock"}}, "geometry": {square % corners}}}'
         for number, corners in ((13, (10, 13, 13, 10, 10)), (23, (13, 16, 16, 13, 13)))
     ]
-    boxes.write_text('{"type": "FeatureCollection", "features": [%s]}' % ", ".join(parts))
+    boxes.write_text(f'{{"type": "FeatureCollection", "features": [{", ".join(parts)}]}}')
     random = np.random.default_rng(8)
     wells = {f"w{k}": (random.uniform(10.2, 15.8), random.uniform(40.2, 45.8)) for k in range(12)}
     tables = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import InvalidMonths, UnreadableInput
+from gwsa_qgis.errors import InvalidMonths, UnreadableInput, reason_of
 from gwsa_qgis.products.cf_time import decode_times
 from gwsa_qgis.rasters.gdal_setup import gdal
 from gwsa_qgis.rasters.grid import Grid, grid_from_centres
@@ -312,9 +312,7 @@ class Cube:
         try:
             block = self._array.ReadAsArray(start, count)
         except RuntimeError as error:
-            raise UnreadableInput(
-                f"{self.path} is damaged ({reason_of(error)})", "fetch the file again"
-            ) from error
+            raise UnreadableInput(f"{self.path} is damaged ({reason_of(error)})", "fetch the file again") from error
         if block is None:
             raise UnreadableInput(f"{self.path} cannot be read to its end", "fetch the file again")
         return block.reshape(bands, rows, columns)

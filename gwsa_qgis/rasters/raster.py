@@ -165,6 +165,21 @@ class RasterWriter:
     def __init__(self, dataset: gdal.Dataset, path: Path) -> None:
         self.dataset, self.path = dataset, path
 
+    def describe(
+        self, grid: Grid, nodata: float | None, descriptions: Sequence[str], unit: str, metadata: dict[str, str]
+    ) -> None:
+        """Put down the grid, the metadata, and what the bands are."""
+        self.dataset.SetGeoTransform(grid.transform)
+        self.dataset.SetProjection(grid.crs)
+        self.dataset.SetMetadata({key: str(value) for key, value in metadata.items()})
+        for number in range(1, self.dataset.RasterCount + 1):
+            band = self.dataset.GetRasterBand(number)
+            if nodata is not None:
+                band.SetNoDataValue(nodata)
+            band.SetUnitType(unit)
+            if descriptions:
+                band.SetDescription(descriptions[number - 1])
+
     def write(self, values: np.ndarray, row: int = 0, column: int = 0, first_band: int = 0) -> None:
         """Write (bands, rows, columns) or (rows, columns) at a row and column, from band `first_band` (from 0)."""
         layers = values[None] if values.ndim == 2 else values
@@ -173,12 +188,23 @@ class RasterWriter:
 
     def close(self) -> None:
         """Flush and let go; raises RuntimeError when the disk did not take it."""
-        gdal.ErrorReset()
         self.dataset.FlushCache()
-        # An error while closing is only to be had from GDAL's error state.
-        self.dataset = None
-        if gdal.GetLastErrorType() >= gdal.CE_Failure:
-            raise RuntimeError(gdal.GetLastErrorMsg())
+        complaint = self.let_go()
+        if complaint:
+            raise RuntimeError(complaint)
+
+    def let_go(self) -> str:
+        """Close, whether the file is whole or not, and return what GDAL complains of."""
+        gdal.ErrorReset()
+        # An exception out of a destructor would only be printed.
+        gdal.PushErrorHandler("CPLQuietErrorHandler")
+        gdal.DontUseExceptions()
+        try:
+            self.dataset = None
+            return gdal.GetLastErrorMsg() if gdal.GetLastErrorType() >= gdal.CE_Failure else ""
+        finally:
+            gdal.UseExceptions()
+            gdal.PopErrorHandler()
 
 
 @contextmanager
@@ -220,21 +246,14 @@ def create_raster(
         require_space(path, 0.2 * bands * grid.rows * grid.columns * np.dtype(dtype).itemsize)
         try:
             driver = gdal.GetDriverByName("GTiff")
-            dataset = driver.Create(str(temporary), grid.columns, grid.rows, bands, sizes[dtype], options=options)
-            dataset.SetGeoTransform(grid.transform)
-            dataset.SetProjection(grid.crs)
-            dataset.SetMetadata({key: str(value) for key, value in (metadata or {}).items()})
-            for number in range(1, bands + 1):
-                band = dataset.GetRasterBand(number)
-                if nodata is not None:
-                    band.SetNoDataValue(nodata)
-                band.SetUnitType(unit)
-                if descriptions:
-                    band.SetDescription(descriptions[number - 1])
-            writer = RasterWriter(dataset, Path(path))
-            del dataset, band
-            yield writer
-            writer.close()
+            size = (grid.columns, grid.rows, bands, sizes[dtype])
+            writer = RasterWriter(driver.Create(str(temporary), *size, options=options), Path(path))
+            try:
+                writer.describe(grid, nodata, descriptions, unit, metadata or {})
+                yield writer
+                writer.close()
+            finally:
+                writer.let_go()
         except RuntimeError as error:
             if isinstance(error, GwsaError):
                 raise

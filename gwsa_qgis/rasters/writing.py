@@ -7,7 +7,9 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 from gwsa_qgis.errors import OutputNotWritable
@@ -21,12 +23,65 @@ WRITE_FAULTS = {
 }
 
 
+@dataclass(frozen=True)
+class _Output:
+    """A file or folder beside its place."""
+
+    temporary: Path
+    path: Path
+
+    def move(self) -> None:
+        """Put it into its place; an existing folder is replaced file by file."""
+        if not self.temporary.is_dir():
+            remove(self.path.with_name(self.path.name + SIDECARS[0]))  # statistics of the file that is replaced
+            for sidecar in SIDECARS:
+                written = self.temporary.with_name(self.temporary.name + sidecar)
+                if written.exists():
+                    os.replace(written, self.path.with_name(self.path.name + sidecar))
+            os.replace(self.temporary, self.path)
+        elif self.path.exists():
+            for item in self.temporary.iterdir():
+                os.replace(item, self.path / item.name)
+            self.temporary.rmdir()
+        else:
+            os.replace(self.temporary, self.path)
+
+    def discard(self) -> None:
+        """Remove what is left of it."""
+        if self.temporary.is_dir():
+            shutil.rmtree(self.temporary, ignore_errors=True)
+        for suffix in ("", *SIDECARS):
+            remove(self.temporary.with_name(self.temporary.name + suffix))
+
+
+# Outputs that are whole and wait for the others of `together`.
+_WAITING: ContextVar[list[_Output] | None] = ContextVar("waiting", default=None)
+
+
+@contextmanager
+def together() -> Iterator[ExitStack]:
+    """Give an ExitStack whose outputs (made by `replacing`) appear when all of them are whole, or not at all."""
+    waiting: list[_Output] = []
+    token = _WAITING.set(waiting)
+    try:
+        with ExitStack() as outputs:
+            yield outputs
+        while waiting:  # files within a folder ended before it, and are moved first
+            with _telling(waiting[0].path):
+                waiting[0].move()
+            waiting.pop(0)
+    finally:
+        _WAITING.reset(token)
+        for output in waiting:
+            output.discard()
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary sibling of `path` to write to, and move it into place when the block ends well.
 
     On any error, cancelling included, the temporary file and its sidecars are removed and an existing
-    file at `path` stays as it was.
+    file at `path` stays as it was. Within `together` it is moved with the others.
 
     Raises
     ------
@@ -35,51 +90,53 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
-    try:
-        yield temporary
-        remove(path.with_name(path.name + SIDECARS[0]))  # statistics of the file that is replaced
-        for sidecar in SIDECARS:
-            written = temporary.with_name(temporary.name + sidecar)
-            if written.exists():
-                os.replace(written, path.with_name(path.name + sidecar))
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno not in WRITE_FAULTS:
-            raise
-        raise OutputNotWritable(
-            f"{path} cannot be written ({error.strerror or error})", "give a folder with permission and free space"
-        ) from error
-    finally:
-        for leftover in (temporary, *(temporary.with_name(temporary.name + s) for s in SIDECARS)):
-            remove(leftover)
+    output = _Output(path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}"), path)
+    with _placing(output):
+        yield output.temporary
 
 
 @contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """As `replacing`, for a folder of files; an existing folder is replaced file by file.
+    """As `replacing`, for a folder of files.
 
     Files of the same names are replaced, others in an existing folder stay.
     """
     path = Path(path)
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    output = _Output(path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}"), path)
+    with _placing(output):
+        output.temporary.mkdir()
+        yield output.temporary
+
+
+@contextmanager
+def _placing(output: _Output) -> Iterator[None]:
+    waiting = _WAITING.get()
+    placed = False
     try:
-        temporary.mkdir()
-        yield temporary
-        if path.exists():
-            for item in temporary.iterdir():
-                os.replace(item, path / item.name)
-        else:
-            os.replace(temporary, path)
+        with _telling(output.path):
+            yield
+            if waiting is None:
+                output.move()
+            else:
+                waiting.append(output)
+        placed = True
+    finally:
+        if not placed:
+            output.discard()
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Turn errors of a place that cannot be written into the library's own."""
+    try:
+        yield
     except OSError as error:
         if error.errno not in WRITE_FAULTS:
             raise
         raise OutputNotWritable(
             f"{path} cannot be written ({error.strerror or error})", "give a folder with permission and free space"
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def make_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import InvalidParameter
+from gwsa_qgis.errors import InvalidParameter, UnreadableInput
 from gwsa_qgis.months import month_range
 from gwsa_qgis.products import gldas
 from gwsa_qgis.products.cf_time import describe_months

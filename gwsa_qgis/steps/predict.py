@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import GridMismatch, InvalidMonths, NoUsableData
+from gwsa_qgis.errors import GridMismatch, InvalidMonths, InvalidParameter, NoUsableData
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months

@@ -16,6 +16,7 @@ from gwsa_qgis.products import sample_files as rasters
 from gwsa_qgis.products import sample_netcdf as netcdf
 from gwsa_qgis.products import sample_vectors as vectors
 from gwsa_qgis.rasters.gdal_setup import gdal
+from gwsa_qgis.rasters.writing import make_folder
 from gwsa_qgis.science.twin import Twin, make_twin
 from gwsa_qgis.science.twin_wells import make_wells
 

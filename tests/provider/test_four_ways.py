@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from qgis.core import (
-    QgsApplication,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingModelAlgorithm,
@@ -102,24 +101,27 @@ def test_in_a_model(provider, cases, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_in_batch(provider, cases, tmp_path, name):
+def test_in_batch(provider, cases, tmp_path, name, monkeypatch):
     """Two runs through the batch dialog's own machinery."""
     from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+    from qgis.PyQt import sip
     from qgis.PyQt.QtCore import QCoreApplication
 
-    algorithm = provider.algorithm(name).create()
+    # QGIS 3.40.6 lists HTML results of a batch with an argument too few, whatever the algorithm (its own bug).
+    monkeypatch.setattr(BatchAlgorithmDialog, "loadHtmlResults", lambda *_: None)
+    algorithm = provider.algorithm(name)
     runs = []
     for number in (1, 2):
         folder = tmp_path / str(number)
         folder.mkdir()
         runs.append({**cases[name], **destinations(algorithm, folder)})
-    dialog = BatchAlgorithmDialog(algorithm)
+    dialog = BatchAlgorithmDialog(algorithm.create())  # takes it over
     dialog.execute(runs)
-    while not dialog.wasExecuted() or QgsApplication.taskManager().countActiveTasks():
+    # A dialog that is not shown takes itself away when its runs are done.
+    while not sip.isdeleted(dialog) and not dialog.wasExecuted():
         QCoreApplication.processEvents()
     for number in (1, 2):
         check(algorithm, destinations(algorithm, tmp_path / str(number)))
-    dialog.close()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -149,7 +149,6 @@ class Step:
         text = str(caught.value)
         require_one_sentence(text)
         assert re.search(match, text), text
-        open("/tmp/bad/log","a").write(f"{name} {changes}: {text}\n")
         left = set(self.folder.rglob("*")) - before
         assert not left, left
         return text
@@ -217,7 +216,10 @@ def test_files_cut_off(step, tmp_path, name, share):
 @pytest.mark.parametrize(("name", "argument"), ALIGNED)
 @pytest.mark.parametrize(
     ("kind", "match"),
-    [("shifted", r"west 10\.3.* on one grid|west 10\.3.*common edges"), ("projected", "different coordinate reference")],
+    [
+        ("shifted", r"west 10\.3.* on one grid|west 10\.3.*common edges"),
+        ("projected", "different coordinate reference"),
+    ],
 )
 def test_grids_that_do_not_align(step, name, argument, kind, match):
     step.fails(name, match, "GridMismatch", **bad(argument, kind))
@@ -252,7 +254,12 @@ def test_too_few_months(step):
     [
         *[("accumulate", "input"), ("consistency", "fine"), ("consistency", "coarse"), ("correctresiduals", "target")],
         *[("fillgaps", "input"), ("trainmodels", "target"), ("trend", "input"), ("monthlystack", "inputs")],
-        *[("validatewells", "gwsa"), ("waterbalance", "twsa"), ("waterbalance", "swe"), ("correctresiduals", "mascons")],
+        *[
+            ("validatewells", "gwsa"),
+            ("waterbalance", "twsa"),
+            ("waterbalance", "swe"),
+            ("correctresiduals", "mascons"),
+        ],
         *[("fillgaps", "mascons"), ("trainmodels", "mascons"), ("trainmodels", "aquifers")],
     ],
 )

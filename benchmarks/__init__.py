@@ -1,0 +1,1 @@
+"""Measurements beside peers and bare minima; ``python -m benchmarks`` runs them all."""
