@@ -196,14 +196,13 @@ class RasterWriter:
     def let_go(self) -> str:
         """Close, whether the file is whole or not, and return what GDAL complains of."""
         gdal.ErrorReset()
-        # An exception out of a destructor would only be printed.
+        # An exception out of a destructor would only be printed. Exceptions are not switched off for it: inside QGIS
+        # others may have switched theirs on since, and GDAL refuses to take handlers out of order.
         gdal.PushErrorHandler("CPLQuietErrorHandler")
-        gdal.DontUseExceptions()
         try:
             self.dataset = None
             return gdal.GetLastErrorMsg() if gdal.GetLastErrorType() >= gdal.CE_Failure else ""
         finally:
-            gdal.UseExceptions()
             gdal.PopErrorHandler()
 
 

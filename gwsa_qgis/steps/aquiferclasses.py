@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from gwsa_qgis.rasters.masks import read_mask
 from gwsa_qgis.rasters.raster import create_raster
 from gwsa_qgis.rasters.warping import read_template
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, plan_windows
+from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.science.aggregation import block_majority
 
 STEP = "aquiferclasses"
@@ -89,7 +89,7 @@ def aquiferclasses(
     counts: dict[int, int] = {}
     options = {"dtype": "int16", "nodata": 0, "metadata": {"GWSA_STEP": STEP, "GWSA_QUANTITY": f"class by {field}"}}
     windows = plan_windows(grid, 24, memory_mb=memory_mb, multiple=factor)
-    with Polygons(input, grid) as polygons, ExitStack() as outputs:
+    with Polygons(input, grid) as polygons, together() as outputs:
         name = polygons.require_field(field)
         report.say(f"{polygons.path}: {polygons.layer.GetFeatureCount()} polygons; grid {grid.describe()}.")
         fine_writer = outputs.enter_context(create_raster(output, grid, **options))

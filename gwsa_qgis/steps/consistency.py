@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.raster import create_raster, read_single
 from gwsa_qgis.rasters.stack import MonthlyStack, common_months
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.report.figures import scatter_panels
 from gwsa_qgis.report.html import Page
 from gwsa_qgis.science.aggregation import block_majority, block_means
@@ -123,7 +123,7 @@ def consistency(
             "check that they cover the same place and period",
         )
     result, rows = gathered.result(numbers, months, metrics, report, difference)
-    with ExitStack() as outputs:
+    with together() as outputs:
         if difference:
             tags = {"GWSA_STEP": "consistency", "GWSA_QUANTITY": "difference of multi-year means, fine less coarse"}
             writer = outputs.enter_context(create_raster(difference, coarse_grid, unit="cm", metadata=tags))

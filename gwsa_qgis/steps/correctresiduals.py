@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.inspection import list_months
 from gwsa_qgis.rasters.stack import create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
-from gwsa_qgis.rasters.writing import replacing
+from gwsa_qgis.rasters.writing import replacing, together
 from gwsa_qgis.science.interpolation import spline_correction
 from gwsa_qgis.steps.residuals import CorrectionJob, Residuals, exact_correction, find_residuals, open_correction
 from gwsa_qgis.steps.support_map import SupportMap, support_means_of_cells
@@ -167,7 +166,7 @@ def _write(
 
     tags = {"GWSA_CORRECTION": method, "GWSA_SUPPORT": job.support.kind, "GWSA_PRESET": job.preset}
     sums = np.zeros_like(found.sums)
-    with ExitStack() as files:
+    with together() as files:
         table = files.enter_context(replacing(closure)) if closure is not None else None
         stack = create_stack(output, job.grid, job.months, **job.tags, step="correctresiduals", metadata=tags)
         writer = files.enter_context(stack)

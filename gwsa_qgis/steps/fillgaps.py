@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from gwsa_qgis.rasters.inspection import describe_months, list_months, months_wi
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster, read_single
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, plan_windows
+from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.science.ssa import LONG_GAP, OBSERVED, PRESETS, SHORT_GAP, SsaResult, distinct_rows, fill_gaps
 from gwsa_qgis.science.supports import compact_labels, support_sums
 
@@ -126,7 +126,7 @@ def fillgaps(
         unit, quantity, baseline = stack.unit() or "cm", stack.quantity, stack.baseline
         tags = {"quantity": quantity, "baseline": baseline, "step": "fillgaps"}
         filled = stack.filled | ~present
-        with ExitStack() as outputs:
+        with together() as outputs:
             writer = outputs.enter_context(create_stack(output, grid, months, unit=unit, filled=filled, **tags))
             errors = [
                 outputs.enter_context(create_raster(path, grid, unit=unit, descriptions=[name])) if path else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.stack import create_stack, require_values
 from gwsa_qgis.rasters.warping import crop_to_extent, read_template
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
+from gwsa_qgis.rasters.writing import together
 
 STEP = "importgldas"
 
@@ -101,7 +101,7 @@ def importgldas(
     if missing.size:
         report.warn(f"{missing.size} months have no file and become NoData: {describe_months(missing, 40)}.")
     valid = dict.fromkeys(outputs, 0)
-    with ExitStack() as stack:
+    with together() as stack:
         tags = {"step": STEP, "metadata": {"GWSA_PRODUCT": product}}
         writers = {
             storage: stack.enter_context(create_stack(path, grid, months, quantity=storage, **tags))

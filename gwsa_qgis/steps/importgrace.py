@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.stack import create_stack, require_values
 from gwsa_qgis.rasters.warping import cell_offset, crop_to_extent, read_cut
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, plan_windows
+from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.science.supports import compact_labels, identical_series_labels
 
 STEP = "importgrace"
@@ -126,7 +126,7 @@ def importgrace(
         _tell(report, file, cube, solutions, wanted, missing, grid)
         land = _read_land(file, land_mask_file, grid) if land_mask else None
         ids = _read_map(file, mascon_map, grid) if mascons else None
-        with ExitStack() as outputs:
+        with together() as outputs:
             count = 0
             masked = outputs.enter_context(create_raster(land_mask, grid, **MASK_OPTIONS)) if land_mask else None
             labelled = outputs.enter_context(create_raster(mascons, grid, dtype="int32", nodata=0)) if mascons else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.stack import create_stack, require_values
 from gwsa_qgis.rasters.warping import read_aligned, read_template
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, plan_windows
-from gwsa_qgis.rasters.writing import replacing_folder, write_text
+from gwsa_qgis.rasters.writing import replacing_folder, together, write_text
 from gwsa_qgis.science.aggregation import block_means
 from gwsa_qgis.science.idw import fill_holes
 
@@ -152,7 +152,7 @@ def preparepredictors(
         raise InvalidParameter(f"HOLE_DISTANCE is {max_hole_distance}", "give 0 or more fine cells")
     grid = read_template(template)
     target = _plan(grid, int(factor), mask, int(max_hole_distance), memory_mb)
-    with ExitStack() as stack:
+    with together() as stack:
         opened = [open_input(name, path, grid) for name, path in name_inputs(inputs, names).items()]
         for one in opened:
             stack.callback(one.source.close)
@@ -166,8 +166,8 @@ def preparepredictors(
         for number, one in enumerate(opened):
             part = report.part(0.98 * number / len(opened), 0.98 * (number + 1) / len(opened))
             rows.append(_prepare(one, months, target, fine_folder, coarse_folder, part))
-    if table:
-        write_text(table, _as_csv(rows))
+        if table:
+            write_text(table, _as_csv(rows))
     span = (str(months[0]), str(months[-1])) if months is not None else ("", "")
     report(1.0, f"Written {len(rows)} predictors to {fine} and {coarse}.")
     return PreparePredictorsResult(Path(fine), Path(coarse), *span, tuple(rows))

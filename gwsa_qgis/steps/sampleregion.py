@@ -12,15 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter, OutputNotWritable
+from gwsa_qgis.months import month_range
 from gwsa_qgis.products import sample_files as rasters
 from gwsa_qgis.products import sample_netcdf as netcdf
 from gwsa_qgis.products import sample_vectors as vectors
 from gwsa_qgis.rasters.gdal_setup import gdal
-from gwsa_qgis.rasters.writing import make_folder
+from gwsa_qgis.rasters.writing import make_folder, require_space
 from gwsa_qgis.science.twin import Twin, make_twin
+from gwsa_qgis.science.twin_land import RegionGrid
 from gwsa_qgis.science.twin_wells import make_wells
 
 MARK = "region.json"
+# Sizes of regions made: NetCDF files of each month, and what every pixel of a month adds.
+BYTES_PER_MONTH, BYTES_PER_PIXEL = 100_000, 15
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ def sampleregion(
         raise InvalidParameter(f"SEED is {seed}", "give a whole number of at least 0")
     target = Path(folder).resolve()
     _check_target(target)
+    pixels = RegionGrid(size, factor).pixels
+    require_space(target, month_range(start, end).size * (BYTES_PER_MONTH + BYTES_PER_PIXEL * pixels**2))
     report = progress or (lambda _share, _message: None)
     working = target.parent / f".{target.name}.part-{os.getpid()}"
     make_folder(target.parent)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.progress import ProgressFunction, Reporter
-from gwsa_qgis.rasters.writing import replacing
+from gwsa_qgis.rasters.writing import replacing, together
 from gwsa_qgis.science.learners import check_learner, import_xgboost
 from gwsa_qgis.science.model_inputs import PRESETS, input_names
 from gwsa_qgis.steps.model_file import ModelFile, write_archive
@@ -137,7 +136,7 @@ def trainmodels(
     contents = _model_file(files, support, training, preset, settings)
     quantity = "deviation" if preset == "recommended" else "GWSA"
     blocked, random = (find_row(training.rows, "all", split, quantity).scores.r2 for split in (BLOCKS, RANDOM))
-    with ExitStack() as outputs:
+    with together() as outputs:
         write_archive(outputs.enter_context(replacing(model)), contents)
         if metrics is not None:
             text = metrics_table(training.rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.raster import create_raster
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.report.figures import trend_class_bars
 from gwsa_qgis.report.html import Page
 from gwsa_qgis.science.mann_kendall import CORRECTIONS
@@ -126,7 +126,7 @@ def trend(
     tags["GWSA_CORRECTION"] = correction
     found = _Areas(grid.row_areas_km2())
     windows = plan_windows(grid, BYTES_PER_VALUE * months.size * max(workers, 1), memory_mb=memory_mb)
-    with ExitStack() as outputs:
+    with together() as outputs:
         layers_wanted = (
             (slope, f"slope ({slope_unit})", slope_unit),
             (p_value, f"p value ({correction})", ""),

@@ -15,6 +15,7 @@ from gwsa_qgis.products.wells import WellLevels, WellPoints, read_well_levels, r
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.stack import MonthlyStack
+from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.science.well_comparison import CELL, SINGLE, WellComparison, compare
 from gwsa_qgis.science.wells import SPECIFIC_YIELD_TABLE
 from gwsa_qgis.steps.text_outputs import stage_text
@@ -149,7 +150,7 @@ def validatewells(
         data.storage, data.maps, data.cells, data.regions, steps_per_year=data.steps_per_year, **options
     )
     _tell_result(say, data, comparison, bins)
-    with ExitStack() as outputs:
+    with together() as outputs:
         stage_text(outputs, metrics, metrics_csv(comparison))
         if report:
             stage_text(outputs, report, wells_page(data, comparison, str(gwsa)).render())
