@@ -295,7 +295,6 @@ def feedback_progress(feedback: QgsProcessingFeedback):
             feedback.pushWarning(message[len(WARNING) :])
         elif message:
             feedback.pushInfo(message)
-            feedback.setProgressText(message)
 
     return progress
 

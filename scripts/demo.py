@@ -5,7 +5,9 @@ Everything a user would run goes through ``qgis_process``; only scoring and draw
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 import re
 import resource
 import shutil
@@ -36,19 +38,21 @@ class Runner:
         label = label or algorithm
         print(f"  {label} ...", flush=True)
         begin = time.perf_counter()
+        values = [
+            f"--{name}={value}"
+            for name, given in parameters.items()
+            for value in (given if isinstance(given, list) else [given])
+        ]
         done = subprocess.run(
-            ["qgis_process", "run", f"gwsa:{algorithm}", "-"],
-            input=json.dumps({"inputs": parameters}),
-            capture_output=True,
-            text=True,
+            ["qgis_process", "--verbose", "run", f"gwsa:{algorithm}", *values], capture_output=True, text=True
         )
-        (DEMO / f"{label.replace(' ', '_')}.log").write_text(done.stdout + done.stderr)
+        (DEMO / f"{re.sub(r'[^a-z]+', '_', label)}.log").write_text(done.stdout + done.stderr)
         if done.returncode:
             raise SystemExit(f"{label} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-        answer = json.loads(done.stdout[done.stdout.index("{") :])
-        self._note_steps(label, json.dumps(answer.get("log", {})))
+        self._note_steps(label, done.stdout)
         self.seconds[label] = round(time.perf_counter() - begin, 2)
-        return answer["results"]
+        results = done.stdout.rpartition("Results\n----------------\n")[2]
+        return dict(line.split(":\t", 1) for line in results.splitlines() if ":\t" in line)
 
     def _note_steps(self, label: str, log: str) -> None:
         """Seconds of the steps inside a model, from its log."""
@@ -170,30 +174,61 @@ def run_models_after(runner: Runner, chain: dict) -> tuple[dict, dict]:
 
 
 def step_figures(runs: dict[str, dict], validation: dict) -> dict:
-    """Figures that the steps themselves reported."""
+    """Figures that the steps themselves reported, from their tables."""
     chain = runs["chain"]
-    closure = {
-        "before": chain["closure_rmse_before"],
-        "after": chain["closure_rmse_after"],
-        "published_before": runs["spline"]["CLOSURE_RMSE_BEFORE"],
-        "published_after": runs["spline"]["CLOSURE_RMSE_AFTER"],
-        "published_exact_after": runs["exact"]["CLOSURE_RMSE_AFTER"],
-    }
+    before, after = closure_rmse(chain["closure_table"])
+    published_before, published_after = closure_rmse(runs["spline"]["CLOSURE"])
+    cells = find(validation["consistency_figures"], support="cell", period="all months", **{"class": "all"})
+    mascons = find(validation["consistency_figures"], support="mascon", period="all months", **{"class": "all"})
+    wells = find(validation["well_figures"], what="trend (cm/yr)", support="well", map="fine map")
+    coarse = find(validation["well_figures"], what="trend (cm/yr)", support="well", map="coarse field")
+    binned = find(validation["well_figures"], what="trend (cm/yr), bin means", support="cell", map="fine map")
+    blocked = find(chain["training_scores"], split="spatial blocks", quantity="deviation", **{"class": "all"})
+    scores = {name: float(cells[column]) for name, column in (("r2", "r2"), ("cc", "cc"), ("rmse", "rmse_cm"))}
     return {
-        "closure_rmse_cm": closure,
-        "consistency": {"r2": validation["r2"], "cc": validation["cc"], "rmse": validation["rmse"]},
+        "closure_rmse_cm": {
+            "before": before,
+            "after": after,
+            "published_before": published_before,
+            "published_after": published_after,
+            "published_exact_after": closure_rmse(runs["exact"]["CLOSURE"])[1],
+        },
+        "consistency": scores | {"mascon_r2": float(mascons["r2"]), "mascon_rmse": float(mascons["rmse_cm"])},
         "wells": {
-            "n": validation["wells"],
-            "r2": validation["wells_r2"],
-            "spearman": validation["wells_spearman"],
-            "binned_r2": validation["wells_binned_r2"],
+            "n": int(wells["n"]),
+            "r2": float(wells["r2"]),
+            "spearman": float(wells["spearman"]),
+            "binned_r2": float(binned["r2"]),
+            "coarse_r2": float(coarse["r2"]),
+            "coarse_spearman": float(coarse["spearman"]),
         },
         "training": {
-            "blocked_r2": chain["blocked_r2"],
-            "published_random_r2": runs["training"]["RANDOM_R2"],
-            "published_blocked_r2": runs["training"]["BLOCKED_R2"],
+            "blocked_r2": float(blocked["r2"]),
+            "published_random_r2": float(runs["training"]["RANDOM_R2"]),
+            "published_blocked_r2": float(runs["training"]["BLOCKED_R2"]),
         },
     }
+
+
+def closure_rmse(table: str) -> tuple[float, float]:
+    """Root mean square closure difference before and after, over all supports and months."""
+    months = [row for row in read_table(table) if row["by"] == "month"]
+    count = sum(int(row["n"]) for row in months)
+    return tuple(
+        math.sqrt(sum(int(row["n"]) * float(row[column]) ** 2 for row in months) / count)
+        for column in ("rmse_before_cm", "rmse_after_cm")
+    )
+
+
+def find(table: str, **wanted: str) -> dict[str, str]:
+    """First row of a table with the wanted values."""
+    return next(row for row in read_table(table) if all(row[key] == value for key, value in wanted.items()))
+
+
+def read_table(path: str) -> list[dict[str, str]]:
+    """Rows of a CSV table."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def print_table(summary: dict) -> None:

@@ -106,17 +106,20 @@ def consistency(
     labels = compact_labels(read_single(mascons, coarse_grid, "the mascon map")[0])[0] if mascons else None
     gathered = _Gathered(months.size, coarse_grid, classes, numbers.size, labels)
 
-    def means(window: Window) -> tuple[np.ndarray, np.ndarray]:
+    def means(window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         inner = window.coarsened(factor)
         with MonthlyStack(fine) as fine_stack, MonthlyStack(coarse) as coarse_stack:
             values = fine_stack.read_months(months, *window.slices)
             weights = fine_stack.grid.row_weights()[window.row_slice]
-            return block_means(values, factor, weights), coarse_stack.read_months(months, *inner.slices)
+            used = np.isfinite(values).any(axis=0).astype(float)
+            area = block_means(used, factor, weights) * weights.reshape(-1, factor).sum(axis=1)[:, None]
+            return block_means(values, factor, weights), coarse_stack.read_months(months, *inner.slices), area
 
     bytes_per_cell = BYTES_PER_VALUE * months.size * max(workers, 1)
     windows = plan_windows(grid, bytes_per_cell, memory_mb=memory_mb, multiple=factor)
-    for window, (estimate, actual) in map_windows(means, windows, workers=workers, progress=say, message="Cell means"):
-        gathered.add(window.coarsened(factor), actual, estimate)
+    for window, found in map_windows(means, windows, workers=workers, progress=say, message="Cell means"):
+        estimate, actual, area = found
+        gathered.add(window.coarsened(factor), actual, estimate, area)
     if not gathered.count.any():
         raise NoUsableData(
             f"{fine} and {coarse} have no cell with values in both in any month",
@@ -173,8 +176,8 @@ class _Gathered:
         if labels is not None:
             self.mascon_sums = np.zeros((2, 2, n_months, int(labels.max())))
 
-    def add(self, cells: Window, actual: np.ndarray, estimate: np.ndarray) -> None:
-        """Take in the cells of a window, arrays (n_months, rows, columns)."""
+    def add(self, cells: Window, actual: np.ndarray, estimate: np.ndarray, area: np.ndarray) -> None:
+        """Take in the cells of a window, arrays (n_months, rows, columns), and the area (rows, columns) that is used."""
         groups = np.full(actual.shape[1:], self.n_groups - 1)
         if self.classes is not None and self.numbers.size:
             here = self.classes[cells.slices]
@@ -189,10 +192,9 @@ class _Gathered:
         for total, values in zip(self.totals, (actual, estimate), strict=True):
             total[cells.slices] = np.where(both, values, 0.0).sum(axis=0, dtype=np.float64)
         if self.labels is not None:
-            weights = self.grid.row_weights()[cells.row_slice, None]
             for total, values in zip(self.mascon_sums, (actual, estimate), strict=True):
                 chosen = np.where(both, values, np.nan)
-                total += support_sums(chosen, self.labels[cells.slices], weights, total.shape[-1])
+                total += support_sums(chosen, self.labels[cells.slices], area, total.shape[-1])
 
     def mean_maps(self) -> tuple[np.ndarray, np.ndarray]:
         """Multi-year means of the coarse field and of the fine map's cell means."""

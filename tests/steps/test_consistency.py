@@ -7,7 +7,7 @@ from gwsa_qgis.errors import GridMismatch, InvalidMonths, NoUsableData
 from gwsa_qgis.months import month_range
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.raster import read_single, write_single
-from gwsa_qgis.rasters.stack import write_stack
+from gwsa_qgis.rasters.stack import MonthlyStack, write_stack
 from gwsa_qgis.steps.consistency import consistency
 
 MONTHS = month_range("2004-01", "2005-12")
@@ -100,7 +100,9 @@ def test_fine_classes_are_taken_by_majority_and_mascons_are_a_support(maps, tmp_
     expected = direct_scores(actual[:, :, :4], estimate[:, :, :4])
     np.testing.assert_allclose(list(result.by_class[23].as_dict().values()), expected, rtol=1e-9)
     both = np.isfinite(actual) & np.isfinite(estimate)
-    area = np.cos(np.deg2rad(coarse_grid.latitudes()))[:, None] * both
+    with MonthlyStack(fine) as stack:
+        used = np.isfinite(stack.read()).any(axis=0) * np.cos(np.deg2rad(grid.latitudes()))[:, None]
+    area = used.reshape(ROWS, FACTOR, COLUMNS, FACTOR).sum(axis=(1, 3)) * both
     by_mascon = [
         np.array([[(np.nan_to_num(v[m]) * area[m])[labels == k].sum() / area[m][labels == k].sum() for k in np.unique(labels)]
                   for m in range(MONTHS.size) if both[m].any()])
