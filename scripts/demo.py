@@ -249,7 +249,7 @@ def main() -> None:
     begin = time.perf_counter()
     shutil.rmtree(DEMO, ignore_errors=True)
     RESULTS.mkdir(parents=True)
-    subprocess.run(["qgis_process", "plugins", "enable", "gwsa_qgis"], capture_output=True, check=True)
+    subprocess.run(["qgis_process", "plugins", "enable", "gwsa_qgis"], capture_output=True)  # 1 if it was enabled
     runner = Runner()
     print("Running with qgis_process:")
     runner.run("sampleregion", "sample region", FOLDER=str(REGION))
