@@ -11,6 +11,7 @@ class GwsaPlugin:
     def __init__(self, iface: object) -> None:
         self._iface = iface
         self._provider = None
+        self._actions: list = []
 
     def initProcessing(self) -> None:  # noqa: N802 - QGIS's name; all that qgis_process calls
         """Register the provider; called with and without a window."""
@@ -26,9 +27,20 @@ class GwsaPlugin:
     def initGui(self) -> None:  # noqa: N802
         """Start with a window."""
         self.initProcessing()
+        from processing.gui.ProviderActions import ProviderContextMenuActions
+
+        from gwsa_qgis.processing_provider.context_actions import OpenInModeler
+
+        self._actions = [OpenInModeler()]
+        ProviderContextMenuActions.registerProviderContextMenuActions(self._actions)
 
     def unload(self) -> None:
-        """Take the provider away again."""
+        """Take the provider and its menu entries away again."""
+        if self._actions:
+            from processing.gui.ProviderActions import ProviderContextMenuActions
+
+            ProviderContextMenuActions.deregisterProviderContextMenuActions(self._actions)
+            self._actions = []
         if self._provider is not None:
             QgsApplication.processingRegistry().removeProvider(self._provider)
             self._provider = None

@@ -104,8 +104,9 @@ class Values:
         return self._algorithm.parameterAsDouble(self._parameters, name, self._context)
 
     def _missing(self, name: str) -> bool:
-        default = self._algorithm.parameterDefinition(name).defaultValue()
-        return self._parameters.get(name, default) is None
+        """Whether there is neither a value nor a default; models hand over unset values as None."""
+        given = self._parameters.get(name)
+        return given is None and self._algorithm.parameterDefinition(name).defaultValue() is None
 
     def flag(self, name: str) -> bool:
         """Yes or no."""

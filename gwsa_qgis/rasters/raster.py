@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -195,15 +196,18 @@ class RasterWriter:
 
     def let_go(self) -> str:
         """Close, whether the file is whole or not, and return what GDAL complains of."""
+        complaints: list[str] = []
         gdal.ErrorReset()
-        # An exception out of a destructor would only be printed. Exceptions are not switched off for it: inside QGIS
-        # others may have switched theirs on since, and GDAL refuses to take handlers out of order.
-        gdal.PushErrorHandler("CPLQuietErrorHandler")
+        # An exception out of a destructor cannot be caught, and would be printed. Exceptions are not switched off for it:
+        # inside QGIS others may have switched theirs on since, and GDAL refuses to take handlers out of order.
+        usual, sys.unraisablehook = sys.unraisablehook, lambda lost: complaints.append(str(lost.exc_value))
         try:
             self.dataset = None
-            return gdal.GetLastErrorMsg() if gdal.GetLastErrorType() >= gdal.CE_Failure else ""
         finally:
-            gdal.PopErrorHandler()
+            sys.unraisablehook = usual
+        if not complaints and gdal.GetLastErrorType() >= gdal.CE_Failure:
+            complaints.append(gdal.GetLastErrorMsg())
+        return complaints[0] if complaints else ""
 
 
 @contextmanager

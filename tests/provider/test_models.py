@@ -43,6 +43,22 @@ def test_models_are_what_the_script_builds(tmp_path):
         assert canonical(tmp_path / f"{file}.model3") == canonical(ROOT / "models" / f"{file}.model3"), file
 
 
+def test_defaults_of_models_are_those_of_their_steps(provider):
+    """A model run without a value takes the step's default, whatever the model's own says: so both must agree."""
+    compared = 0
+    for name in MODELS:
+        model = provider.algorithm(name)
+        for child in model.childAlgorithms().values():
+            for parameter, sources in child.parameterSources().items():
+                if len(sources) != 1 or not sources[0].parameterName():
+                    continue
+                own = model.parameterDefinition(sources[0].parameterName()).defaultValue()
+                if own is not None:
+                    assert own == child.algorithm().parameterDefinition(parameter).defaultValue(), (name, parameter)
+                    compared += 1
+    assert compared > 8
+
+
 def test_models_hold_no_code(provider):
     """A model is data: no expressions and no scripts inside."""
     for file in MODELS.values():
@@ -61,6 +77,21 @@ def test_models_open_in_the_designer(provider, name, qgis_app):
     assert all(child.algorithm() is not None for child in model.childAlgorithms().values())
     assert model.validate()[0], model.validate()
     assert model.asPythonCommand({}, QgsProcessingContext())
+
+
+def test_the_toolbox_opens_bundled_models_in_the_designer(provider, qgis_app):
+    """The context menu's entry is for our models, and the designer shows all their steps."""
+    from gwsa_qgis.processing_provider.context_actions import OpenInModeler
+    from processing.modeler.ModelerDialog import ModelerDialog
+
+    action = OpenInModeler()
+    action.setData(provider.algorithm("trend"), None)
+    assert not action.isEnabled()
+    action.setData(provider.algorithm("completechain"), None)
+    assert action.isEnabled()
+    dialog = ModelerDialog.create(action.itemData)
+    assert len(dialog.model().childAlgorithms()) == len(action.itemData.childAlgorithms()) > 20
+    dialog.close()
 
 
 def chain_inputs(region: Path) -> dict:
