@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -255,6 +256,10 @@ def create_raster(
                 writer.describe(grid, nodata, descriptions, unit, metadata or {})
                 yield writer
                 writer.close()
+            except RuntimeError as error:
+                # Frames of GDAL's own Python code would hold the dataset until long after.
+                traceback.clear_frames(error.__traceback__)
+                raise
             finally:
                 writer.let_go()
         except RuntimeError as error:

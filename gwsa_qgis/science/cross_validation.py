@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.optimize import nnls
 
-from gwsa_qgis.science.learners import TreeEnsemble
-
-# A class's own evidence counts as much as the pooled one when it has this many groups of supports.
-SHARED_GROUPS = 10.0
+# Standard errors taken off: of the slope over all classes, to decide whether there is skill at all, and of each class's.
+POOLED_CAUTION, CLASS_CAUTION = 2.0, 1.0
+# Standard deviation of the slopes of classes around the pooled one, before their samples are seen.
+CLASS_SPREAD = 0.25
+FEWEST_BLOCKS = 3
+SMALLEST_SHARE = 0.01
 
 
 def held_out_estimates(
-    make: Callable[[], TreeEnsemble],
-    x: np.ndarray,
-    y: np.ndarray,
+    estimate: Callable[[np.ndarray, np.ndarray], np.ndarray],
     folds: np.ndarray,
     progress: Callable[[float], None] | None = None,
 ) -> np.ndarray:
-    """Estimate each sample by a learner that was fitted without its fold.
+    """Estimate each sample by a model that was fitted without its fold.
 
     Parameters
     ----------
-    make : callable
-        Gives a new learner.
-    x, y : ndarray
-        Samples, (n_samples, n_inputs) and (n_samples,).
+    estimate : callable
+        ``estimate(train, test)`` with two boolean masks over samples fits on the first and gives estimates
+        (n_test, n_parts) or (n_test,) of the second.
     folds : (n_samples,) int
         Fold of each sample, from 0; -1 is never held out, always used.
 
     Returns
     -------
-    (n_samples,) float32
+    (n_samples, n_parts) or (n_samples,) float64
         NaN where the fold is -1.
     """
-    estimates = np.full(y.size, np.nan, np.float32)
+    result = np.full(folds.shape, np.nan)
     names = np.unique(folds[folds >= 0])
     for done, fold in enumerate(names):
         out = folds == fold
-        estimates[out] = make().fit(x[~out], y[~out]).predict(x[out])
+        values = estimate(~out, out)
+        if done == 0:
+            result = np.full((folds.size, *values.shape[1:]), np.nan)
+        result[out] = values
         if progress:
             progress((done + 1) / names.size)
-    return estimates
+    return result
 
 
 @dataclass(frozen=True)
@@ -52,49 +55,83 @@ class DetailWeights:
 
     Attributes
     ----------
+    shares : (n_parts,) ndarray
+        In [0, 1]: multiply the parts by these and add them up.
     pooled : float
-        Weight in [0, 1] over all classes.
+        Weight in [0, 1] of that sum over all classes.
     of_class : dict of int to float
-        Weight of each class, drawn towards the pooled one where the class has few groups.
+        Weight of each class.
+    slope, error : float
+        Slope of actual deviations on the sum of held-out parts, and its standard error over blocks.
     """
 
-    pooled: float
-    of_class: dict[int, float]
+    shares: np.ndarray
+    pooled: float = 0.0
+    of_class: dict[int, float] = field(default_factory=dict)
+    slope: float = np.nan
+    error: float = np.nan
 
 
-def detail_weights(actual: np.ndarray, held_out: np.ndarray, classes: np.ndarray, groups: np.ndarray) -> DetailWeights:
-    """Slope of actual on held-out deviations, cut to [0, 1]; 0 where the gain is not above its standard error.
+def detail_weights(actual: np.ndarray, parts: np.ndarray, classes: np.ndarray, blocks: np.ndarray) -> DetailWeights:
+    """Weights of predicted detail from blocked cross-validation.
+
+    Parts are combined by non-negative least squares on held-out samples (stacking: Breiman 1996, 10.1007/BF00117832).
+    Nothing is believed unless the slope of actual on predicted detail is two standard errors above 0 over all classes.
+    A class's slope is then the mean of its own and the pooled one, each weighted by the inverse of its variance
+    (empirical Bayes: Morris 1983, 10.1080/01621459.1983.10477920), less one standard error of that mean: the pool speaks
+    for a class only as far as the class's own errors leave room. Months and neighbours are not independent but blocks
+    nearly are, so errors come from leaving out one block at a time (jackknife: Tukey 1958, 10.1214/aoms/1177706647).
 
     Parameters
     ----------
-    actual, held_out : (n_samples,)
-        Deviations, and their estimates from models that had not seen the sample's group.
-    classes, groups : (n_samples,) int
-        Class and group of supports of each sample. The standard error is taken over groups, which is what was left out.
+    actual : (n_samples,)
+        Deviations from the smallest coarser scale: the width nearest to the fine scale.
+    parts : (n_samples, n_parts)
+        Held-out estimates; samples with a NaN are passed over.
+    classes, blocks : (n_samples,) int
+        Class and group of supports of each sample.
     """
-    both = np.isfinite(actual) & np.isfinite(held_out)
-    a, h = actual[both].astype(np.float64), held_out[both].astype(np.float64)
-    c, g = classes[both], groups[both]
-    product, square = a @ h, h @ h
-    pooled = _weight(product, square)
-    pooled = pooled if _earned(a, h, g, pooled) else 0.0
-    n_groups = max(np.unique(g).size, 1)
+    valid = np.isfinite(parts).all(1) & np.isfinite(actual)
+    parts, actual = np.asarray(parts[valid], np.float64), np.asarray(actual[valid], np.float64)
+    classes, blocks = classes[valid], blocks[valid]
+    nothing = DetailWeights(np.zeros(parts.shape[1]), 0.0, {int(name): 0.0 for name in np.unique(classes)})
+    if np.unique(blocks).size < FEWEST_BLOCKS:
+        return nothing
+    triangle = np.linalg.qr(np.column_stack([parts, actual]), mode="r")
+    shares = np.minimum(nnls(triangle[:, :-1], triangle[:, -1])[0], 1.0)
+    shares[shares < SMALLEST_SHARE] = 0.0
+    detail = parts @ shares
+    slope, error = slope_and_error(actual, detail, blocks)
+    if not slope - POOLED_CAUTION * error > 0:
+        return nothing
+    pooled = float(np.clip(slope - CLASS_CAUTION * error, 0, 1))
+    names = np.unique(classes)
+    if names.size == 1:
+        return DetailWeights(shares, pooled, {int(names[0]): pooled}, slope, error)
     of_class = {}
-    for name in np.unique(c):
-        own = c == name
-        share = SHARED_GROUPS / n_groups
-        weight = _weight(a[own] @ h[own] + share * pooled * square, h[own] @ h[own] + share * square)
-        of_class[int(name)] = weight if pooled > 0 else 0.0
-    return DetailWeights(pooled, of_class)
+    for name in names:
+        own = classes == name
+        own_slope, own_error = slope_and_error(actual[own], detail[own], blocks[own])
+        of_class[int(name)] = _cautious(own_slope, own_error, slope, error)
+    return DetailWeights(shares, pooled, of_class, slope, error)
 
 
-def _weight(product: float, square: float) -> float:
-    return float(np.clip(product / square, 0.0, 1.0)) if square > 0 else 0.0
+def slope_and_error(actual: np.ndarray, detail: np.ndarray, blocks: np.ndarray) -> tuple[float, float]:
+    """Slope through the origin of actual on detail, and its jackknife standard error, infinite with too few blocks."""
+    block = np.unique(blocks, return_inverse=True)[1].ravel()
+    products, squares = np.bincount(block, actual * detail), np.bincount(block, detail**2)
+    number = squares.size
+    if number < FEWEST_BLOCKS or not (squares.sum() > squares).all():
+        return 0.0, np.inf
+    without = (products.sum() - products) / (squares.sum() - squares)
+    error = np.sqrt((number - 1) / number * ((without - without.mean()) ** 2).sum())
+    return float(products.sum() / squares.sum()), float(error)
 
 
-def _earned(actual: np.ndarray, held_out: np.ndarray, groups: np.ndarray, weight: float) -> bool:
-    """Whether the squared error saved, summed by group, is larger than its standard error."""
-    saved = actual**2 - (actual - weight * held_out) ** 2
-    _, index = np.unique(groups, return_inverse=True)
-    of_group = np.bincount(index.ravel(), saved)
-    return bool(of_group.sum() > of_group.std() * np.sqrt(of_group.size))
+def _cautious(own: float, own_error: float, pooled: float, pooled_error: float) -> float:
+    prior = CLASS_SPREAD**2 + pooled_error**2
+    # An error of 0 would come from blocks that agree by chance: then the class speaks for itself.
+    evidence = 1 / max(own_error**2, 1e-12)
+    variance = 1 / (evidence + 1 / prior)
+    mean = variance * (own * evidence + pooled / prior)
+    return float(np.clip(mean - CLASS_CAUTION * np.sqrt(variance), 0, 1))

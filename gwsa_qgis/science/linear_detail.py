@@ -1,97 +1,160 @@
-"""The linear part of the detail: deviations of predictors, each varying with the calendar and with its own level.
+"""The linear part of the detail: deviations of predictors, each varying with the calendar, the class and its own level.
 
 A fine pixel deviates further from its surroundings than any support on which a model was trained, and trees are constant
-beyond their training range. A ridge regression (Hoerl & Kennard 1970, 10.1080/00401706.1970.10488634) carries on; trees
-then learn what it leaves over.
+beyond their training range. A ridge regression (Hoerl & Kennard 1970, 10.1080/00401706.1970.10488634) carries on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
-from gwsa_qgis.errors import NoUsableData
+from gwsa_qgis.errors import InvalidModelFile
+from gwsa_qgis.science.blas import one_blas_thread
+from gwsa_qgis.science.learners import require_samples
 
-RIDGE = 0.03
-_ROWS_AT_ONCE = 100_000
+RIDGE = 0.1
+# Classes share what they can: a class departs from the others only as far as eight times the penalty lets it.
+CLASS_PENALTY = 8.0
+# Fine deviations are taken at most this many times as large as the largest on which the model was trained.
+REACH = 3.0
+ARRAYS = ("centre", "width", "limit", "coefficients")
+_ROWS_AT_ONCE = 50_000
 
 
 class LinearDetail:
     """Ridge regression without intercept: no deviation of any predictor gives no detail.
 
-    Its terms are the deviations, the deviations times each calendar term, and the deviations times the hyperbolic tangent
-    of the standardised level of the same predictor.
+    Its terms are the deviations, the deviations times each calendar term, times membership in each class, and times the
+    hyperbolic tangent of the standardised level of the same predictor.
 
     Parameters
     ----------
     n_predictors : int
-        Inputs are ordered as `deviations.feature_names` says: deviations, levels, calendar.
+        Inputs are ordered as `model_inputs.input_names` says: deviations, levels, calendar.
+    classes : sequence of int
+        Classes whose coefficients may differ; samples of others get the shared coefficients.
     ridge : float
         Penalty on coefficients of terms scaled to unit mean square.
     """
 
-    def __init__(self, n_predictors: int, ridge: float = RIDGE) -> None:
-        self.n_predictors, self.ridge = int(n_predictors), float(ridge)
-        self.centre = self.width = self.coefficients = np.empty(0)
+    def __init__(self, n_predictors: int, classes: Sequence[int] = (), ridge: float = RIDGE) -> None:
+        self.n_predictors, self.classes, self.ridge = int(n_predictors), [int(name) for name in classes], float(ridge)
+        self.centre = self.width = self.limit = np.empty(0)
+        self.coefficients = np.empty((0, 0))
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> LinearDetail:
+    def fit(self, x: np.ndarray, y: np.ndarray, classes: np.ndarray) -> LinearDetail:
         """Fit on samples.
 
         Parameters
         ----------
         x : ndarray, shape (n_samples, 2 * n_predictors + n_calendar)
-            Missing deviations count as none, missing levels as usual ones.
         y : ndarray, shape (n_samples,)
+        classes : ndarray of int, shape (n_samples,)
 
         Raises
         ------
         NoUsableData
-            When there is no sample.
+            When there are next to no samples.
         """
-        if not len(y):
-            raise NoUsableData("there is no sample to learn from", "check that target and predictors overlap")
-        levels = np.asarray(x[:, self.n_predictors : 2 * self.n_predictors], np.float64)
-        valid = np.isfinite(levels)
-        count = np.maximum(valid.sum(0), 1)
-        self.centre = np.where(valid, levels, 0).sum(0) / count
-        spread = np.sqrt(np.where(valid, (levels - self.centre) ** 2, 0).sum(0) / count)
+        require_samples(len(y), "the linear part")
+        n = self.n_predictors
+        levels = np.asarray(x[:, n : 2 * n], np.float64)
+        self.centre, spread = levels.mean(0), levels.std(0)
         self.width = np.where(spread > 0, spread, 1.0)
-        squares, products = 0.0, 0.0
-        for rows in _chunks(len(y)):
-            terms = self._terms(x[rows])
-            squares, products = squares + terms.T @ terms, products + terms.T @ np.asarray(y[rows], np.float64)
-        scale = np.sqrt(np.diag(squares) / len(y))
-        scale[scale == 0] = 1.0
-        normal = squares / np.outer(scale, scale) / len(y) + self.ridge * np.identity(scale.size)
-        self.coefficients = np.linalg.solve(normal, products / scale / len(y)) / scale
+        self.limit = REACH * np.abs(x[:, :n]).max(0).astype(np.float64)
+        factors = 2 + (x.shape[1] - 2 * n) + len(self.classes)
+        squares, products = np.zeros((factors * n, factors * n)), np.zeros(factors * n)
+        with one_blas_thread():
+            for rows in _chunks(len(y)):
+                terms = np.concatenate([d * f for d, f in self._terms(x[rows], classes[rows])])
+                squares += terms @ terms.T
+                products += terms @ np.asarray(y[rows], np.float64)
+            scale = np.sqrt(np.diag(squares) / len(y))
+            scale[scale == 0] = 1.0
+            penalty = np.full((n, factors), self.ridge)
+            penalty[:, factors - len(self.classes) - 1 :] *= CLASS_PENALTY
+            normal = squares / np.outer(scale, scale) / len(y) + np.diag(penalty.ravel())
+            self.coefficients = (np.linalg.solve(normal, products / scale / len(y)) / scale).reshape(n, factors)
         return self
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Detail (n_samples,), float64."""
+    def predict(self, x: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Detail (n_samples,), float64; a row's value does not depend on the other rows."""
         out = np.empty(len(x))
         for rows in _chunks(len(x)):
-            out[rows] = self._terms(x[rows]) @ self.coefficients
+            total = np.zeros(len(out[rows]))
+            for contribution in self._contributions(x[rows], classes[rows]):
+                total += contribution
+            out[rows] = total
         return out
+
+    def importances(self, x: np.ndarray, classes: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+        """Share of each predictor in the sum of mean squared contributions, largest first."""
+        squares = np.array([float((c**2).mean()) for c in self._contributions(x, classes)])
+        shares = squares / squares.sum() if squares.sum() > 0 else squares
+        return {names[i]: float(shares[i]) for i in np.argsort(-shares, kind="stable")}
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """What `from_arrays` needs to restore the fitted model."""
-        return {"centre": self.centre, "width": self.width, "coefficients": self.coefficients}
+        return {name: getattr(self, name) for name in ARRAYS}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> LinearDetail:
-        """Restore a fitted model."""
-        model = cls(len(arrays["centre"]))
-        model.centre, model.width, model.coefficients = (
-            np.asarray(arrays[name], np.float64) for name in ("centre", "width", "coefficients")
-        )
+    def from_arrays(cls, arrays: dict[str, np.ndarray], n_predictors: int, classes: Sequence[int]) -> LinearDetail:
+        """Restore a fitted model.
+
+        Raises
+        ------
+        InvalidModelFile
+            If an array is not there, has another shape, or holds anything but finite numbers.
+        """
+        model = cls(n_predictors, classes)
+        for name in ARRAYS:
+            array = arrays.get(name)
+            wanted = (n_predictors, 5 + len(model.classes)) if name == "coefficients" else (n_predictors,)
+            if array is None or array.shape != wanted or array.dtype.kind != "f" or not np.isfinite(array).all():
+                raise InvalidModelFile(
+                    f"the {name} of the model file's linear part are not {' x '.join(map(str, wanted))} numbers",
+                    "train the model again or fetch the file again",
+                )
+            setattr(model, name, np.asarray(array, np.float64))
         return model
 
-    def _terms(self, x: np.ndarray) -> np.ndarray:
+    def _contributions(self, x: np.ndarray, classes: np.ndarray) -> Iterator[np.ndarray]:
+        """Detail from each predictor. Products and sums are taken element by element, in one order."""
+        calendar = self._calendar(x)
+        shared = len(calendar) + 1
+        index = self._class_index(classes)
+        for p, (deviation, level) in enumerate(self._deviations_and_levels(x)):
+            b = self.coefficients[p]
+            slope = np.append(b[shared + 1 :], 0.0)[index] + b[0]
+            for term, coefficient in zip(calendar, b[1:shared], strict=True):
+                slope += coefficient * term
+            slope += b[shared] * level
+            yield slope * deviation
+
+    def _terms(self, x: np.ndarray, classes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Deviation (n_samples,) of each predictor, and the factors (n_factors, n_samples) it is multiplied by."""
+        calendar, index = self._calendar(x), self._class_index(classes)
+        member = [(index == number).astype(np.float64) for number in range(len(self.classes))]
+        for deviation, level in self._deviations_and_levels(x):
+            yield deviation, np.stack([np.ones(len(x)), *calendar, level, *member])
+
+    def _deviations_and_levels(self, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         n = self.n_predictors
-        deviations = np.nan_to_num(np.asarray(x[:, :n], np.float64))
-        levels = np.nan_to_num(np.tanh((x[:, n : 2 * n] - self.centre) / self.width))
-        calendar = np.asarray(x[:, 2 * n :], np.float64)
-        varying = [deviations * calendar[:, [term]] for term in range(calendar.shape[1])]
-        return np.concatenate([deviations, *varying, deviations * levels], axis=1)
+        for p in range(n):
+            deviation = np.clip(x[:, p].astype(np.float64), -self.limit[p], self.limit[p])
+            yield deviation, np.tanh((x[:, n + p].astype(np.float64) - self.centre[p]) / self.width[p])
+
+    def _calendar(self, x: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(x[:, 2 * self.n_predictors :].T, np.float64)
+
+    def _class_index(self, classes: np.ndarray) -> np.ndarray:
+        """Position of each sample's class, behind the last one where it is none of them."""
+        index = np.full(len(classes), len(self.classes))
+        for number, name in enumerate(self.classes):
+            index[classes == name] = number
+        return index
 
 
 def _chunks(n: int) -> list[slice]:

@@ -19,6 +19,7 @@ def search_parameters(
     iterations: int = 20,
     seed: int = 0,
     threads: int = 0,
+    shallow: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[dict, float]:
     """Find the parameters whose squared error on held-out folds is least (sklearn's RandomizedSearchCV).
@@ -33,6 +34,8 @@ def search_parameters(
         Fold in which a sample is held out, -1 for never.
     iterations : int
         Candidates to try; with 0 the defaults are returned untried.
+    shallow : bool
+        Try few and shallow trees only, for a learner that stands beside another model.
     progress : callable, optional
         Called with the share of fits that are done; may raise to cancel.
 
@@ -80,7 +83,7 @@ def search_parameters(
 
     search = RandomizedSearchCV(
         Estimator(),
-        _distributions(kind),
+        _distributions(kind, shallow),
         n_iter=iterations,
         scoring=judge,
         cv=split,
@@ -93,19 +96,19 @@ def search_parameters(
     return best, float(search.best_score_)
 
 
-def _distributions(kind: str) -> dict:
+def _distributions(kind: str, shallow: bool) -> dict:
     from scipy.stats import loguniform, randint
 
     if kind == "random_forest":
         return {
-            "n_estimators": randint(80, 301),
+            "n_estimators": randint(50, 151) if shallow else randint(80, 301),
             "learning_rate": [1.0],
-            "max_depth": randint(6, 15),
+            "max_depth": randint(4, 9) if shallow else randint(6, 15),
             "min_child_weight": randint(1, 31),
         }
     return {
-        "n_estimators": randint(80, 401),
+        "n_estimators": randint(60, 161) if shallow else randint(80, 401),
         "learning_rate": loguniform(0.03, 0.2),
-        "max_depth": randint(3, 9),
+        "max_depth": randint(2, 6) if shallow else randint(3, 9),
         "min_child_weight": randint(1, 101),
     }

@@ -142,7 +142,7 @@ def support_positions(labels: np.ndarray, weights: np.ndarray, latitude: np.ndar
     return support_means(np.stack([y, x]), labels, weights, int(labels.max(initial=0))).T
 
 
-def group_supports(positions: np.ndarray, size: int = 6, seed: int = 0) -> np.ndarray:
+def group_supports(positions: np.ndarray, size: int = 6) -> np.ndarray:
     """Partition supports into compact groups of neighbours: the coarser scale of the deviation recipe.
 
     The supports are halved recursively across their longer extent, which gives groups of equal size, and a few steps of
@@ -154,8 +154,6 @@ def group_supports(positions: np.ndarray, size: int = 6, seed: int = 0) -> np.nd
         Centres; supports with NaN get group 0.
     size : int
         Usual number of supports in a group.
-    seed : int
-        0 halves along the axes; other seeds turn the axes first, which gives other partitions of the same size.
 
     Returns
     -------
@@ -167,9 +165,7 @@ def group_supports(positions: np.ndarray, size: int = 6, seed: int = 0) -> np.nd
     usable = np.isfinite(positions).all(1)
     if not usable.any():
         raise NoUsableData("no support has a valid pixel", "check that the mask and the supports overlap")
-    angle = 0.0 if seed == 0 else np.random.default_rng(seed).uniform(0, np.pi)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    points = positions[usable] @ turn.T
+    points = positions[usable]
     member = np.zeros(len(points), np.int64)
     _halve(points, np.arange(len(points)), max(1, round(len(points) / size)), member, 0)
     for _ in range(8):
@@ -193,7 +189,7 @@ def _halve(points: np.ndarray, chosen: np.ndarray, parts: int, member: np.ndarra
     _halve(points, ordered[cut:], parts - left, member, first + left)
 
 
-def block_groups(rows: int, columns: int, ratio: int = 3, offset: tuple[int, int] = (0, 0)) -> np.ndarray:
+def block_groups(rows: int, columns: int, ratio: int = 3) -> np.ndarray:
     """Groups of ratio x ratio coarse cells.
 
     Parameters
@@ -202,8 +198,6 @@ def block_groups(rows: int, columns: int, ratio: int = 3, offset: tuple[int, int
         Shape of the coarse grid, whose cells are numbered row by row.
     ratio : int
         Cells along a block's edge.
-    offset : tuple of int
-        Cells by which the blocks are moved up and left; blocks at the border are then cut.
 
     Returns
     -------
@@ -212,8 +206,7 @@ def block_groups(rows: int, columns: int, ratio: int = 3, offset: tuple[int, int
     """
     if ratio < 2:
         raise InvalidParameter(f"blocks of {ratio} x {ratio} cells were asked for", "give a ratio of at least 2")
-    y = (np.arange(rows) + offset[0] % ratio) // ratio
-    x = (np.arange(columns) + offset[1] % ratio) // ratio
+    y, x = np.arange(rows) // ratio, np.arange(columns) // ratio
     return (y[:, None] * (x[-1] + 1) + x + 1).astype(np.int32).ravel()
 
 

@@ -15,8 +15,11 @@ from gwsa_qgis.rasters.windows import Window
 from gwsa_qgis.science.closure import Closure, SplineField
 from gwsa_qgis.science.supports import block_groups, compact_labels, group_supports, support_positions
 
-MASCONS_IN_GROUP = 6
-CELLS_IN_BLOCK = 3
+# Coarser scales, smallest first: mascons in a group, or cells along a block's edge. Several of them teach detail of several
+# widths, which carries over better to the fine scale.
+MASCONS_IN_GROUP = (4, 6, 9)
+CELLS_IN_BLOCK = (2, 3, 4)
+FEWEST_GROUPS = 5
 LARGEST_MISS = 1e-7  # cm per cm of residual, before values are stored as float32
 KNOT_TRIALS = 4
 
@@ -60,15 +63,19 @@ class SupportMap:
         """Usual distance of mascons, in cells."""
         return float(np.sqrt(np.median(np.bincount(self.labels.ravel())[1:])))
 
-    def groups(self, seed: int = 0) -> tuple[np.ndarray, float]:
-        """Groups of about six mascons or blocks of 3 x 3 cells, and the knot spacing in cells that suits them."""
+    def groups(self) -> list[tuple[np.ndarray, float]]:
+        """Groups of supports at each coarser scale, and the knot spacing in cells that suits them.
+
+        Scales at which there would be fewer than five groups are left out, but for the smallest.
+        """
         if self.kind == "cells":
-            offset = (seed % CELLS_IN_BLOCK, seed // CELLS_IN_BLOCK % CELLS_IN_BLOCK)
-            return block_groups(*self.grid.shape, CELLS_IN_BLOCK, offset), float(CELLS_IN_BLOCK)
-        weights = self.grid.row_weights()[:, None]
-        latitudes = self.grid.latitudes() if self.grid.is_geographic else None
-        positions = support_positions(self.labels, weights, latitudes)
-        return group_supports(positions, MASCONS_IN_GROUP, seed), 0.4 * self._pitch() * MASCONS_IN_GROUP**0.5
+            found = [(block_groups(*self.grid.shape, size), float(size)) for size in CELLS_IN_BLOCK]
+        else:
+            weights = self.grid.row_weights()[:, None]
+            latitudes = self.grid.latitudes() if self.grid.is_geographic else None
+            positions = support_positions(self.labels, weights, latitudes)
+            found = [(group_supports(positions, size), 0.4 * self._pitch() * size**0.5) for size in MASCONS_IN_GROUP]
+        return [scale for number, scale in enumerate(found) if number == 0 or scale[0].max() >= FEWEST_GROUPS]
 
 
 def read_support(mascons: str | Path | None, grid: Grid) -> SupportMap:

@@ -8,18 +8,33 @@ import numpy as np
 
 from gwsa_qgis.errors import InvalidModelFile
 from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.science.detail_model import PARTS, DetailModel
 from gwsa_qgis.science.learners import TreeEnsemble
+from gwsa_qgis.science.linear_detail import LinearDetail
 from gwsa_qgis.science.model_inputs import PRESETS, input_names
 from gwsa_qgis.steps.model_file import REMEDY, ModelFile
 
 POOLED = "pooled"
 LABELS = "support_labels"
+LINEAR = "linear_"  # names of the linear part's arrays begin so
 
 
 def grid_entry(grid: Grid) -> dict:
     """A grid as the manifest has it."""
     names = ("west", "north", "dx", "dy", "columns", "rows", "crs")
     return {name: getattr(grid, name) for name in names}
+
+
+def _linear_part(model: ModelFile) -> LinearDetail | None:
+    manifest = model.manifest
+    if manifest["preset"] != "recommended":
+        return None
+    entry = manifest.get("linear")
+    classes = entry.get("classes") if isinstance(entry, dict) else None
+    if not isinstance(classes, list) or not all(isinstance(name, int) for name in classes):
+        raise InvalidModelFile("the model file lacks the linear part of the detail", REMEDY)
+    arrays = {name.removeprefix(LINEAR): array for name, array in model.arrays.items() if name.startswith(LINEAR)}
+    return LinearDetail.from_arrays(arrays, len(manifest["predictors"]), classes)
 
 
 @dataclass(frozen=True)
@@ -31,11 +46,14 @@ class TrainedModel:
     manifest : dict
     learners : dict of str to TreeEnsemble
     arrays : dict of str to ndarray
+    linear : LinearDetail or None
+        Linear part of the recommended preset's detail.
     """
 
     manifest: dict
     learners: dict[str, TreeEnsemble]
     arrays: dict[str, np.ndarray]
+    linear: LinearDetail | None = None
 
     @classmethod
     def from_file(cls, model: ModelFile, threads: int = 0) -> TrainedModel:
@@ -55,7 +73,7 @@ class TrainedModel:
             name: TreeEnsemble.from_bytes(model.boosters[name], entry["learner"], threads)
             for name, entry in manifest["models"].items()
         }
-        result = cls(manifest, learners, model.arrays)
+        result = cls(manifest, learners, model.arrays, _linear_part(model))
         result._check()
         return result
 
@@ -66,7 +84,8 @@ class TrainedModel:
                 if not known or not isinstance(entry["class"], int) or not 0 <= float(entry["weight"]) <= 1:
                     raise InvalidModelFile(f"the model file's class {entry['class']} does not fit together", REMEDY)
             if self.preset == "recommended":
-                if not 0 <= float(self.manifest["pooled_weight"]) <= 1 or POOLED not in self.learners:
+                weights = [float(self.manifest["pooled_weight"]), *self.shares]
+                if not all(0 <= weight <= 1 for weight in weights) or POOLED not in self.learners:
                     raise InvalidModelFile("the model file lacks the pooled model", REMEDY)
                 grid, kind = self.support_grid(), self.manifest["support"]["kind"]
                 if kind != "cells" and self.support_labels().shape != grid.shape:
@@ -97,6 +116,11 @@ class TrainedModel:
         """Classes that the model knows; empty when it was trained without."""
         return [entry["class"] for entry in self.manifest["classes"] if entry["class"] > 0]
 
+    @property
+    def shares(self) -> list[float]:
+        """Share of each part of the detail, in the order of `detail_model.PARTS`."""
+        return [float(self.manifest["shares"][part]) for part in PARTS]
+
     def support_grid(self) -> Grid:
         """Coarse grid that the model was trained on."""
         return Grid(**self.manifest["support"]["grid"])
@@ -107,19 +131,17 @@ class TrainedModel:
 
     def predict(self, table: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Weighted detail or levels of samples, (n_samples,) float32; NaN where no model knows the class."""
-        result = np.full(len(table), np.nan, np.float32)
         known = {entry["class"]: entry for entry in self.manifest["classes"]}
-        model_of, weight = np.full(len(table), "", object), np.zeros(len(table), np.float32)
+        if self.linear is not None:
+            weight = np.full(len(table), float(self.manifest["pooled_weight"]))
+            for name, entry in known.items():
+                weight[classes == name] = float(entry["weight"])
+            detail = DetailModel(self.linear, self.learners[POOLED]).predict(table, classes, self.shares)
+            return (weight * detail).astype(np.float32)
+        result = np.full(len(table), np.nan, np.float32)
         for name in np.unique(classes):
             chosen = classes == name
             if int(name) in known:
-                model_of[chosen], weight[chosen] = known[int(name)]["model"], known[int(name)]["weight"]
-            elif self.preset == "recommended":
-                model_of[chosen], weight[chosen] = POOLED, self.manifest["pooled_weight"]
-        for name, learner in self.learners.items():
-            chosen = model_of == name
-            if chosen.all():  # the usual case: no copy of the table
-                result = learner.predict(table) * weight
-            elif chosen.any():
-                result[chosen] = learner.predict(table[chosen]) * weight[chosen]
+                learner = self.learners[known[int(name)]["model"]]
+                result[chosen] = learner.predict(table if chosen.all() else table[chosen])
         return result

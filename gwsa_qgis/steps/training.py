@@ -8,7 +8,9 @@ import numpy as np
 
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.science.cross_validation import DetailWeights, detail_weights, held_out_estimates
+from gwsa_qgis.science.detail_model import DetailModel
 from gwsa_qgis.science.learners import TreeEnsemble, require_samples
+from gwsa_qgis.science.linear_detail import LinearDetail
 from gwsa_qgis.science.scores import Scores, score
 from gwsa_qgis.science.search import search_parameters
 from gwsa_qgis.science.supports import blocked_folds
@@ -18,8 +20,8 @@ from gwsa_qgis.steps.training_samples import Samples
 RANDOM, BLOCKS, INTERPOLATION = "random 70/30", "spatial blocks", "interpolation"
 TEST_SHARE = 0.3
 SEARCH_FOLDS, SCORE_FOLDS = 3, 5
-# A class gets a model of its own when it has this many groups of supports and the model does better on blocks.
-GROUPS_FOR_OWN_MODEL = 20
+# The search of the recommended preset is about trees that add little to a linear part: so many samples settle it.
+MOST_SEARCHED_DETAILS = 5_000
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,25 @@ class Training:
     entries : list of dict
         For each class its model, weight and number of samples, as the manifest has them.
     rows : list of ScoreRow
-    pooled_weight : float
-        Weight of the pooled model's detail; NaN with the published preset.
+    linear : LinearDetail or None
+        Linear part of the detail; None with the published preset.
+    weights : DetailWeights or None
+        What the detail has earned; None with the published preset.
+    importances : dict of str to float
+        Share of each predictor in the linear part.
     """
 
     learners: dict[str, TreeEnsemble] = field(default_factory=dict)
     entries: list[dict] = field(default_factory=list)
     rows: list[ScoreRow] = field(default_factory=list)
-    pooled_weight: float = np.nan
+    linear: LinearDetail | None = None
+    weights: DetailWeights | None = None
+    importances: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def pooled_weight(self) -> float:
+        """Weight of the detail over all classes; NaN with the published preset."""
+        return np.nan if self.weights is None else self.weights.pooled
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,7 @@ class Settings:
         """A new learner."""
         return TreeEnsemble(self.learner, parameters, seed=self.seed, threads=self.threads)
 
-    def search(self, data: Samples, folds: np.ndarray, report: Reporter) -> dict:
+    def search(self, data: Samples, folds: np.ndarray, report: Reporter, *, shallow: bool = False) -> dict:
         """Parameters that do best on the folds."""
         return search_parameters(
             self.learner,
@@ -90,14 +103,16 @@ class Settings:
             iterations=self.search_iterations,
             seed=self.seed,
             threads=self.threads,
+            shallow=shallow,
             progress=report,
         )[0]
 
-    def draw(self, data: Samples, number: int = 0) -> Samples:
-        """At most `samples` random rows."""
-        if data.size <= self.samples:
+    def draw(self, data: Samples, number: int = 0, most: int | None = None) -> Samples:
+        """At most `samples` random rows, or `most` if that is less."""
+        size = min(self.samples, most or self.samples)
+        if data.size <= size:
             return data
-        rows = np.random.default_rng([self.seed, number]).choice(data.size, self.samples, replace=False)
+        rows = np.random.default_rng([self.seed, number]).choice(data.size, size, replace=False)
         return data.take(np.sort(rows))
 
 
@@ -131,36 +146,49 @@ def train_published(data: Samples, names: list[int], settings: Settings, report:
     return result
 
 
-def train_recommended(samples: list[Samples], names: list[int], settings: Settings, report: Reporter) -> Training:
-    """A pooled model of deviations, models of large classes that do better, and weights from held-out groups."""
+def train_recommended(
+    samples: list[Samples], names: list[int], predictors: list[str], settings: Settings, report: Reporter
+) -> Training:
+    """A model of deviations for all classes, whose linear part knows them, and weights from held-out groups."""
     first, data = samples[0], stacked(samples)
     require_samples(first.size, "the model")
     report(0.0, f"Training on {data.size} deviations")
-    chosen = settings.draw(first)
+    chosen = settings.draw(first, most=MOST_SEARCHED_DETAILS)
     folds = blocked_folds_of(chosen.groups, SEARCH_FOLDS, settings.seed)
     if folds.max() < 1:
         report.warn("all supports are in one group, so that no detail can be judged: its weight is 0")
-    parameters = settings.search(chosen, folds, report.part(0.0, 0.5)) if folds.max() > 0 else {}
-    held_out = _blocked_estimates(data, parameters, settings, report.part(0.5, 0.75))
-    pooled = settings.make(parameters).fit(data.x, data.y, report.part(0.75, 0.85))
-    result, model_of = Training({POOLED: pooled}), dict.fromkeys(names, POOLED)
-    large = [name for name in names if name and _groups_of(first, name) >= GROUPS_FOR_OWN_MODEL]
-    for number, name in enumerate(large):
-        part = report.part(0.85 + 0.1 * number / len(large), 0.85 + 0.1 * (number + 1) / len(large))
-        inside = data.classes == name
-        own = data.take(inside)
-        estimate = _blocked_estimates(own, parameters, settings, part)
-        if score(own.y, estimate).rmse < score(own.y, held_out[inside]).rmse:
-            held_out[inside], model_of[name] = estimate, f"class_{name}"
-            result.learners[model_of[name]] = settings.make(parameters).fit(own.x, own.y)
-    weights = detail_weights(data.y, held_out, data.classes, data.groups)
-    result.pooled_weight = weights.pooled
-    random = _random_estimates(first, parameters, settings)
-    result.rows = _deviation_rows(first, held_out[: first.size], random, names, weights)
+    found = folds.max() > 0
+    parameters = settings.search(chosen, folds, report.part(0.0, 0.4), shallow=True) if found else {}
+    classes = [name for name in names if name]
+
+    def fit(train: np.ndarray | slice, told: Reporter | None = None, table: Samples = data) -> DetailModel:
+        model = DetailModel(LinearDetail(len(predictors), classes), settings.make(parameters))
+        return model.fit(table.x[train], table.y[train], table.classes[train], told)
+
+    def held(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        judged = test & smallest
+        parts = np.full((int(test.sum()), 2), np.nan)
+        parts[judged[test]] = fit(train).parts(data.x[judged], data.classes[judged])
+        return parts
+
+    smallest = np.arange(data.size) < first.size
+    folds = blocked_folds_of(data.groups, SCORE_FOLDS, settings.seed)
+    parts = np.full((first.size, 2), np.nan)
+    if folds.max() > 0:
+        parts = held_out_estimates(held, folds, report.part(0.4, 0.8))[: first.size]
+    weights = detail_weights(first.y, parts, first.classes, first.groups)
+    test = _random_test(first.size, settings.seed, 0)
+    random = np.full(first.size, np.nan)
+    shares = weights.shares if weights.shares.any() else np.ones(2)
+    random[test] = fit(~test, report.part(0.8, 0.88), first).predict(first.x[test], first.classes[test], shares)
+    model = fit(slice(None), report.part(0.88, 1.0))
+    result = Training({POOLED: model.trees}, linear=model.linear, weights=weights)
+    result.importances = model.linear.importances(first.x, first.classes, predictors)
+    result.rows = _deviation_rows(first, parts @ weights.shares, random, names, weights)
     for name in names:
+        size = int((first.classes == name).sum())
         weight = weights.of_class.get(name, weights.pooled)
-        inside = int((first.classes == name).sum())
-        result.entries.append({"class": name, "model": model_of[name], "weight": weight, "samples": inside})
+        result.entries.append({"class": name, "model": POOLED, "weight": weight, "samples": size})
     return result
 
 
@@ -188,22 +216,11 @@ def _random_test(size: int, seed: int, number: int) -> np.ndarray:
     return test
 
 
-def _groups_of(data: Samples, name: int) -> int:
-    return np.unique(data.groups[data.classes == name]).size
-
-
 def _blocked_estimates(data: Samples, parameters: dict, settings: Settings, report: Reporter) -> np.ndarray:
-    folds = blocked_folds_of(data.groups, SCORE_FOLDS, settings.seed)
-    if folds.max() < 1:
-        return np.full(data.size, np.nan, np.float32)
-    return held_out_estimates(lambda: settings.make(parameters), data.x, data.y, folds, report)
+    def held(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        return settings.make(parameters).fit(data.x[train], data.y[train]).predict(data.x[test])
 
-
-def _random_estimates(data: Samples, parameters: dict, settings: Settings) -> np.ndarray:
-    test = _random_test(data.size, settings.seed, 0)
-    estimate = np.full(data.size, np.nan, np.float32)
-    estimate[test] = settings.make(parameters).fit(data.x[~test], data.y[~test]).predict(data.x[test])
-    return estimate
+    return held_out_estimates(held, blocked_folds_of(data.groups, SCORE_FOLDS, settings.seed), report)
 
 
 def _deviation_rows(

@@ -61,6 +61,16 @@ def training_page(manifest: dict, training: Training) -> Page:
             f"{INTERPOLATION}: the coarser scale interpolated, without any model: the figure to beat.",
         ]
     )
+    if training.linear is not None:
+        weights = training.weights
+        page.section("Parts of the detail").facts(
+            {
+                **{f"Share of the {part} part": value for part, value in manifest["shares"].items()},
+                "Slope of actual on held-out detail": weights.slope,
+                "Its standard error over groups": weights.error,
+            }
+        )
+        page.table(("predictor", "share"), list(training.importances.items()), "Linear part: share in its variance")
     page.section("Importances (share of gain)")
     for name, entry in manifest["models"].items():
         top = list(entry["importances"].items())[:MOST_IMPORTANCES]

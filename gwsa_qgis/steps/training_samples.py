@@ -181,7 +181,7 @@ def cell_samples(files: TrainingFiles, support: SupportMap, report: Reporter) ->
         valid &= np.isfinite(layer)
         layers.append(layer)
     names = require_classes(files, valid.any(0))
-    groups, spacing = support.groups()
+    groups, spacing = support.groups()[-1]
     group_of_cell = np.concatenate([[0], groups])[support.labels].astype(np.int32)
     around = np.full(target.shape, np.nan, np.float32)
     if target[0].size <= MOST_REFERENCE_CELLS:
@@ -209,15 +209,13 @@ def _around_cells(files: TrainingFiles, target: np.ndarray, group_of_cell: np.nd
     return (values - scale.deviations(values)).reshape(target.shape).astype(np.float32)
 
 
-def support_samples(
-    files: TrainingFiles, support: SupportMap, partitions: int, report: Reporter
-) -> tuple[list[Samples], list[int]]:
+def support_samples(files: TrainingFiles, support: SupportMap, report: Reporter) -> tuple[list[Samples], list[int]]:
     """Deviations of supports from the coarser scale around them, as recommended.
 
     Returns
     -------
     samples : list of Samples
-        One for each partition of the supports into groups; `groups` are those of the first in all of them.
+        One for each coarser scale, the smallest first; `groups` are those of the largest in all of them.
     names : list of int
         Classes.
     """
@@ -237,10 +235,8 @@ def support_samples(
         report(number / len(files.names), "Averaging the predictors" if number == 0 else "")
         levels.append(support_means(layer, support.labels, weights, support.count))
     classes = majority_class(files.classes, support, weights)
-    terms, samples, first_groups = time_inputs("recommended", files.months), [], None
-    for seed in range(partitions):
-        groups, spacing = support.groups(seed)
-        first_groups = groups if first_groups is None else first_groups
+    terms, samples, scales = time_inputs("recommended", files.months), [], support.groups()
+    for groups, spacing in scales:
         scale = CoarserScale(support.labels, weights, groups, knot_spacing=spacing)
         deviation = scale.deviations(y)
         layers = [scale.deviations(level) for level in levels] + levels
@@ -253,7 +249,7 @@ def support_samples(
                 deviation[valid].astype(np.float32),
                 (y - deviation)[valid].astype(np.float32),
                 np.broadcast_to(classes, y.shape)[valid],
-                np.broadcast_to(first_groups, y.shape)[valid],
+                np.broadcast_to(scales[-1][0], y.shape)[valid],
             )
         )
     return samples, names

@@ -11,17 +11,15 @@ import numpy as np
 from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.writing import replacing, together
+from gwsa_qgis.science.detail_model import PARTS
 from gwsa_qgis.science.learners import check_learner, import_xgboost
 from gwsa_qgis.science.model_inputs import PRESETS, input_names
 from gwsa_qgis.steps.model_file import ModelFile, write_archive
 from gwsa_qgis.steps.support_map import SupportMap, read_support
-from gwsa_qgis.steps.trained_model import LABELS, grid_entry
+from gwsa_qgis.steps.trained_model import LABELS, LINEAR, grid_entry
 from gwsa_qgis.steps.training import BLOCKS, RANDOM, Settings, Training, train_published, train_recommended
 from gwsa_qgis.steps.training_report import find_row, metrics_table, training_page
 from gwsa_qgis.steps.training_samples import TrainingFiles, cell_samples, open_training, support_samples
-
-# Ways of grouping the supports whose deviations are learned together: where the borders of groups fall is chance.
-PARTITIONS = 3
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,9 @@ def trainmodels(
     report : path, optional
         The same as a page to read, with importances.
     preset : {"recommended", "published"}
-        "recommended": deviations of supports from the coarser scale around them are learned, and weighted by what they
-        achieve on held-out groups of supports. "published": one model of cells' levels a class.
+        "recommended": deviations of supports from the coarser scale around them are learned for all classes together,
+        and weighted class by class by what they achieve on held-out groups of supports.
+        "published": one model of cells' levels a class.
     mascons : path, optional
         Map of mascon ids on the target's grid, the supports of the recommended preset; cells when not given.
     learner : {"xgboost", "random_forest"}
@@ -131,8 +130,9 @@ def trainmodels(
         data, names = cell_samples(files, support, tell.part(0.0, 0.1))
         size, training = data.size, train_published(data, names, settings, tell.part(0.1, 0.98))
     else:
-        parts, names = support_samples(files, support, PARTITIONS, tell.part(0.0, 0.1))
-        size, training = parts[0].size, train_recommended(parts, names, settings, tell.part(0.1, 0.98))
+        parts, names = support_samples(files, support, tell.part(0.0, 0.1))
+        training = train_recommended(parts, names, files.names, settings, tell.part(0.1, 0.98))
+        size = parts[0].size
     contents = _model_file(files, support, training, preset, settings)
     quantity = "deviation" if preset == "recommended" else "GWSA"
     blocked, random = (find_row(training.rows, "all", split, quantity).scores.r2 for split in (BLOCKS, RANDOM))
@@ -211,4 +211,9 @@ def _model_file(
     }
     boosters = {name: learner.to_bytes() for name, learner in training.learners.items()}
     arrays = {LABELS: support.labels} if preset == "recommended" and support.kind == "mascons" else {}
+    if training.linear is not None:
+        arrays |= {LINEAR + name: array for name, array in training.linear.to_arrays().items()}
+        manifest["linear"] = {"classes": training.linear.classes, "importances": training.importances}
+        manifest["shares"] = dict(zip(PARTS, training.weights.shares.tolist(), strict=True))
+        manifest["slope"] = {"slope": training.weights.slope, "standard_error": training.weights.error}
     return ModelFile(manifest, boosters, arrays)

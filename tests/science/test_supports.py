@@ -78,8 +78,6 @@ def test_groups_are_compact_even_and_repeatable():
     sizes = np.bincount(groups)
     assert groups[5] == 0 and sizes[0] == 1
     assert groups.max() == 27 and sizes[1:].min() >= 2 and sizes[1:].max() <= 12
-    other = group_supports(positions, 6, seed=1)
-    assert other.max() == 27 and not np.array_equal(other, groups)
     within = [np.ptp(positions[groups == n], axis=0).max() for n in range(1, 28)]
     assert np.median(within) < 35  # the pitch of 27 groups on 100 x 100 is 19
     centre = np.stack([positions[groups == n].mean(0) for n in range(1, 28)])
@@ -99,9 +97,7 @@ def test_block_groups_and_their_means():
     groups = block_groups(4, 6, 3)
     expected = np.array([[1, 1, 1, 2, 2, 2]] * 3 + [[3, 3, 3, 4, 4, 4]])
     np.testing.assert_array_equal(groups.reshape(4, 6), expected)
-    moved = block_groups(4, 6, 3, (1, 2)).reshape(4, 6)
-    np.testing.assert_array_equal(moved[0], [1, 2, 2, 2, 3, 3])
-    np.testing.assert_array_equal(moved[:, 0], [1, 1, 4, 4])
+    np.testing.assert_array_equal(block_groups(3, 5, 2).reshape(3, 5)[1:, 3:], [[2, 3], [5, 6]])  # cut at the border
     areas = np.arange(1, 25.0)
     values = np.random.default_rng(3).normal(size=(2, 24))
     values[1, 0] = np.nan

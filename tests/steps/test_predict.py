@@ -125,6 +125,10 @@ def test_not_a_model(downscaling_region, tmp_path):
         {"inputs": ["a"]},
         {"preset": "other"},
         {"pooled_weight": None},
+        {"shares": {"linear": 3, "trees": 0}},
+        {"shares": None},
+        {"linear": {"classes": [13]}},
+        {"linear": None},
     ],
 )
 def test_manifests_that_do_not_hold_together(trained_models, downscaling_region, tmp_path, change):

@@ -32,6 +32,10 @@ def test_manifest_says_what_the_model_is(trained_models, downscaling_region):
     assert manifest["months_used"] == 17  # one month was not observed
     assert manifest["filled_months_used"] == 1
     assert {"python", "numpy", "xgboost"} <= set(manifest["versions"])
+    assert manifest["linear"]["classes"] == [13, 23]
+    assert sum(manifest["linear"]["importances"].values()) == pytest.approx(1)
+    assert set(manifest["shares"]) == {"linear", "trees"}
+    assert set(read_model(trained_models["published"]).boosters) == {"class_13", "class_23"}
     labels = read_model(trained_models["recommended"]).arrays["support_labels"]
     mascons, _ = read_single(downscaling_region.mascons)
     np.testing.assert_array_equal(labels, mascons - 500)
@@ -59,7 +63,7 @@ def test_weight_without_signal_is_small(unexplained_region, tmp_path):
     region = unexplained_region
     result = trainmodels(region.target, region.coarse, tmp_path / "m.gwsa", mascons=region.mascons, **QUICK)
     assert result.blocked_r2 < 0.1
-    assert result.weight < 0.5
+    assert result.weight < 0.1
 
 
 @pytest.mark.parametrize("preset", ["recommended", "published"])

@@ -1,0 +1,47 @@
+"""The model of detail: a linear part and boosted trees, each learned from the deviations themselves and then stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from gwsa_qgis.science.learners import TreeEnsemble
+from gwsa_qgis.science.linear_detail import LinearDetail
+
+PARTS = ("linear", "trees")
+
+
+class DetailModel:
+    """Linear detail and trees.
+
+    Parameters
+    ----------
+    linear : LinearDetail
+    trees : TreeEnsemble
+        Both unfitted, or restored from a file.
+    """
+
+    def __init__(self, linear: LinearDetail, trees: TreeEnsemble) -> None:
+        self.linear, self.trees = linear, trees
+
+    def fit(
+        self, x: np.ndarray, y: np.ndarray, classes: np.ndarray, progress: Callable[[float], None] | None = None
+    ) -> DetailModel:
+        """Fit both parts on samples (n_samples, n_inputs), (n_samples,) and (n_samples,)."""
+        self.linear.fit(x, y, classes)
+        self.trees.fit(x, y, progress)
+        return self
+
+    def parts(self, x: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Detail of each part in the units of the target: shape (n_samples, 2), in the order of `PARTS`."""
+        return np.stack([self.linear.predict(x, classes), self.trees.predict(x)], axis=1)
+
+    def predict(self, x: np.ndarray, classes: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+        """Parts times their shares, added up (n_samples,), float64; a part without a share is not computed."""
+        result = np.zeros(len(x))
+        if shares[0] > 0:
+            result += shares[0] * self.linear.predict(x, classes)
+        if shares[1] > 0:
+            result += shares[1] * self.trees.predict(x).astype(np.float64)
+        return result
