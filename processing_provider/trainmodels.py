@@ -16,12 +16,13 @@ class TrainModels(GwsaAlgorithm):
     GROUP = "downscale"
     TAGS = ("XGBoost", "random forest", "machine learning", "downscaling", "cross-validation")
     NEEDS = ("xgboost", "sklearn")
-    SUMMARY = "Trains one model for each aquifer class on coarse predictors and coarse GWSA, and scores it honestly."
-    HELP = """<p><b>recommended</b>: models learn how a native mascon (or coarse cell) departs from what its neighbourhood
-    says, from the same departures of the predictors. A cross-validation that leaves out whole neighbourhoods gives the
-    share of detail that the predictors are known to explain (the blocked R2, the figure to look at) and the weight, from
-    0 to 1, with which their detail enters the fine map. Without skill the weight is 0 and the map is as good as exact
-    interpolation.</p>
+    SUMMARY = "Trains models on coarse predictors and coarse GWSA, weighted and scored per aquifer class, and scores them honestly."
+    HELP = """<p><b>recommended</b>: a model learns how a native mascon (or coarse cell) departs from what its neighbourhood
+    says, at three sizes of neighbourhood, from the same departures of the predictors: a regularised linear part with
+    calendar, level and class terms, and boosted trees. A cross-validation that leaves out whole neighbourhoods gives the
+    share of detail that the predictors are known to explain (the blocked R2, the figure to look at) and, for each class,
+    the weight from 0 to 1 with which its detail enters the fine map. Without skill the weight is 0 and the map is as good
+    as exact interpolation. Detail below a mascon is judged by that between mascons: nothing finer was measured.</p>
     <p><b>published</b>: models learn the levels of coarse cells, as in the paper: hyper-parameters by randomised search
     on random samples of each class, 70 % for training and 30 % for test, then a fit on all samples. Its random test
     leaks between neighbours, so blocked scores stand beside it.</p>
@@ -31,7 +32,12 @@ class TrainModels(GwsaAlgorithm):
     def declare(self) -> None:
         self.add_raster("TARGET", "GWSA, coarse", "Monthly stack, cm.")
         self.add_folder("PREDICTORS", "Coarse predictors", "Folder made by Prepare predictors.")
-        self.add_raster("AQUIFERS", "Aquifer classes, coarse", "One model each. Optional.", optional=True)
+        self.add_raster(
+            "AQUIFERS",
+            "Aquifer classes, coarse",
+            "Weighted (recommended) or modelled (published) one by one. Optional.",
+            optional=True,
+        )
         self.add_choice(
             "PRESET",
             "Preset",

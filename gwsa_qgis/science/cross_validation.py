@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import nnls
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
 # Standard errors taken off: of the slope over all classes, to decide whether there is skill at all, and of each class's.
 POOLED_CAUTION, CLASS_CAUTION = 2.0, 1.0
@@ -117,7 +119,11 @@ def detail_weights(actual: np.ndarray, parts: np.ndarray, classes: np.ndarray, b
 
 
 def slope_and_error(actual: np.ndarray, detail: np.ndarray, blocks: np.ndarray) -> tuple[float, float]:
-    """Slope through the origin of actual on detail, and its jackknife standard error, infinite with too few blocks."""
+    """Slope through the origin of actual on detail, and its error, infinite with too few blocks.
+
+    The error is the jackknife's, widened to the quantile of Student's distribution that one standard error stands for
+    with as many blocks: few blocks say little of their own spread.
+    """
     block = np.unique(blocks, return_inverse=True)[1].ravel()
     products, squares = np.bincount(block, actual * detail), np.bincount(block, detail**2)
     number = squares.size
@@ -125,7 +131,7 @@ def slope_and_error(actual: np.ndarray, detail: np.ndarray, blocks: np.ndarray) 
         return 0.0, np.inf
     without = (products.sum() - products) / (squares.sum() - squares)
     error = np.sqrt((number - 1) / number * ((without - without.mean()) ** 2).sum())
-    return float(products.sum() / squares.sum()), float(error)
+    return float(products.sum() / squares.sum()), float(error * student_t.ppf(norm.cdf(1.0), number - 1))
 
 
 def _cautious(own: float, own_error: float, pooled: float, pooled_error: float) -> float:
