@@ -16,7 +16,7 @@ class TrainModels(GwsaAlgorithm):
     GROUP = "downscale"
     TAGS = ("XGBoost", "random forest", "machine learning", "downscaling", "cross-validation")
     NEEDS = ("xgboost", "sklearn")
-    SUMMARY = "Trains models on coarse predictors and coarse GWSA, weighted and scored per aquifer class, and scores them honestly."
+    SUMMARY = "Trains models on coarse predictors and coarse GWSA, per aquifer class, and scores them honestly."
     HELP = """<p><b>recommended</b>: a model learns how a native mascon (or coarse cell) departs from what its neighbourhood
     says, at three sizes of neighbourhood, from the same departures of the predictors: a regularised linear part with
     calendar, level and class terms, and boosted trees. A cross-validation that leaves out whole neighbourhoods gives the
