@@ -113,7 +113,7 @@ def run_chain(runner: Runner) -> dict[str, dict]:
         PREDICTORS=chain["coarse_predictors"],
         AQUIFERS=chain["aquifer_classes_coarse"],
         PRESET="published",
-        SAMPLES=20000,  # the paper's 200,000 and a wider search change its scores little and take minutes
+        SAMPLES=20000,  # the paper's 200,000 and a wider search take minutes
         SEARCH_ITERATIONS=3,
         MODEL=str(RESULTS / "published.gwsa"),
         METRICS=str(RESULTS / "published_scores.csv"),
