@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
+from model_builder import Builder, Input, Output
 from qgis.core import (
     QgsApplication,
     QgsProcessing,
-    QgsProcessingModelAlgorithm,
-    QgsProcessingModelChildAlgorithm,
-    QgsProcessingModelChildParameterSource,
-    QgsProcessingModelOutput,
-    QgsProcessingModelParameter,
-    QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterField,
     QgsProcessingParameterFile,
@@ -24,98 +18,9 @@ from qgis.core import (
     QgsProcessingParameterString,
     QgsProcessingParameterVectorLayer,
 )
-from qgis.PyQt.QtCore import QPointF, QSizeF
 
 HERE = Path(__file__).parent
-COLUMN, ROW = 260.0, 90.0
 SOIL = ("clay", "silt", "sand", "cfvo", "cec", "phh2o", "soc", "nitrogen")
-
-
-class Input(str):
-    """Name of a model parameter, as the source of a step's value."""
-
-
-class Output(tuple):
-    """(step, output name), as the source of a later step's value."""
-
-    def __new__(cls, step: str, name: str = "OUTPUT") -> Output:
-        """Name a step's output."""
-        return super().__new__(cls, (step, name))
-
-
-class Builder:
-    """Builds one model: inputs in a column, steps in the columns that they are given."""
-
-    def __init__(self, name: str, label: str, group: str, help: dict[str, str]) -> None:
-        self.model = QgsProcessingModelAlgorithm(label, group)
-        self.model.setName(label)
-        self._file_name, self._inputs, self._rows = name, 0, {}
-        self.model.setHelpContent(help)
-
-    def input(self, parameter: QgsProcessingParameterDefinition, help: str, advanced: bool = False) -> Input:
-        """Add a parameter of the model."""
-        parameter.setHelp(help)
-        if advanced:
-            parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
-        component = QgsProcessingModelParameter(parameter.name())
-        component.setPosition(QPointF(0, ROW * self._inputs))
-        component.setSize(QSizeF(200, 30))
-        self._inputs += 1
-        self.model.addModelParameter(parameter, component)
-        return Input(parameter.name())
-
-    def step(
-        self,
-        name: str,
-        column: int,
-        algorithm: str,
-        values: dict[str, Any],
-        outputs: dict[str, tuple[str, str]] | None = None,
-        label: str = "",
-    ) -> None:
-        """Add a step; `outputs` maps its outputs to (name, description) of model outputs."""
-        child = QgsProcessingModelChildAlgorithm(f"gwsa:{algorithm}")
-        child.setChildId(name)
-        child.setDescription(label or child.algorithm().displayName())
-        for parameter, value in values.items():
-            child.addParameterSources(parameter, self._sources(value))
-        final = {}
-        for position, (output, (wanted, description)) in enumerate((outputs or {}).items()):
-            model_output = QgsProcessingModelOutput(wanted, description)
-            model_output.setDescription(description)
-            model_output.setChildId(name)
-            model_output.setChildOutputName(output)
-            model_output.setPosition(QPointF(COLUMN * (column + 1), ROW * (self._rows.get(column, 0) + position / 2)))
-            model_output.setSize(QSizeF(200, 30))
-            final[wanted] = model_output
-        child.setModelOutputs(final)
-        row = self._rows.get(column, 0)
-        self._rows[column] = row + 1 + len(final) // 2
-        child.setPosition(QPointF(COLUMN * column, ROW * row))
-        child.setSize(QSizeF(200, 30))
-        self.model.addChildAlgorithm(child)
-
-    @staticmethod
-    def _sources(value: Any) -> list[QgsProcessingModelChildParameterSource]:
-        source = QgsProcessingModelChildParameterSource
-        items = value if isinstance(value, list) else [value]
-        result = []
-        for item in items:
-            if isinstance(item, Input):
-                result.append(source.fromModelParameter(str(item)))
-            elif isinstance(item, Output):
-                result.append(source.fromChildOutput(*item))
-            else:
-                result.append(source.fromStaticValue(item))
-        return result
-
-    def save(self, folder: Path) -> Path:
-        """Write the .model3 file."""
-        self.model.updateDestinationParameters()
-        path = folder / f"{self._file_name}.model3"
-        if not self.model.toFile(str(path)):
-            raise SystemExit(f"{path} cannot be written")
-        return path
 
 
 def folder(name: str, label: str) -> QgsProcessingParameterFile:
