@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from gwsa_qgis.errors import InvalidMonths
-from gwsa_qgis.months import calendar_month, calendar_year, parse_months
+from gwsa_qgis.months import parse_months
 
 SECONDS = {"second": 1, "sec": 1, "s": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "h": 3600, "day": 86400}
 SECONDS["d"] = 86400
@@ -130,8 +130,3 @@ def describe_months(months: np.ndarray, most: int = 6) -> str:
     """A short list of months for messages."""
     names = [str(month) for month in months[:most]]
     return ", ".join(names) + (f" and {months.size - most} more" if months.size > most else "")
-
-
-def same_season(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Whether months share their calendar month and year."""
-    return (calendar_month(first) == calendar_month(second)) & (calendar_year(first) == calendar_year(second))

@@ -14,10 +14,10 @@ from gwsa_qgis.months import check_increasing, month_range
 from gwsa_qgis.products.cube import Cube, is_cube, split_source
 from gwsa_qgis.products.source import open_source
 from gwsa_qgis.rasters.grid import Grid
-from gwsa_qgis.rasters.predictor_set import CALENDAR_NAMES
 from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.rasters.warping import Alignment, plan_alignment, require_overlap
+from gwsa_qgis.science.model_inputs import CALENDAR
 
 NAME = re.compile(r"[A-Za-z0-9][\w\-.+]*")
 
@@ -71,10 +71,10 @@ def name_inputs(inputs: Mapping[str, str | Path] | Iterable[str | Path], names: 
         raise InvalidParameter("no input was given", "give at least one raster")
     found: dict[str, str] = {}
     for name, path in pairs:
-        if not NAME.fullmatch(name) or name in CALENDAR_NAMES:
+        if not NAME.fullmatch(name) or name in CALENDAR:
             raise InvalidParameter(
                 f"{name!r} cannot be the name of a predictor",
-                f"give letters, digits, _ and -, and not {' or '.join(CALENDAR_NAMES)}, which are made by the library",
+                f"give letters, digits, _ and -, and not {' or '.join(CALENDAR)}, which are made by the library",
             )
         twin = next((other for other in found if other.lower() == name.lower()), None)
         if twin:

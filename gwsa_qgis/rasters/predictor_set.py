@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import InvalidMonths, MissingPredictor, UnreadableInput
-from gwsa_qgis.months import calendar_month
+from gwsa_qgis.errors import MissingPredictor, UnreadableInput
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.raster import EVERYTHING, Raster
 from gwsa_qgis.rasters.stack import MonthlyStack
 
 SUFFIXES = (".tif", ".tiff")
-CALENDAR_NAMES = ("month_sin", "month_cos")
 
 
 class PredictorSet:
@@ -77,23 +75,12 @@ class PredictorSet:
         return isinstance(self._rasters[name], MonthlyStack)
 
     def require(self, names: Iterable[str]) -> None:
-        """Raise `MissingPredictor` unless the set has all of `names` (calendar terms are always there)."""
-        missing = [name for name in names if name not in self._paths and name not in CALENDAR_NAMES]
+        """Raise `MissingPredictor` unless the set has all of `names`."""
+        missing = [name for name in names if name not in self._paths]
         if missing:
             raise MissingPredictor(
                 f"{self.folder} lacks {', '.join(missing)}; it has {', '.join(self.names)}",
                 "prepare the predictors that the model was trained with, under the same names",
-            )
-
-    def require_months(self, months: np.ndarray) -> None:
-        """Raise `InvalidMonths` unless the dynamic predictors cover `months`."""
-        if self.months is None:
-            return
-        missing = months[~np.isin(months, self.months)]
-        if missing.size:
-            raise InvalidMonths(
-                f"the predictors in {self.folder} ({self.months[0]} to {self.months[-1]}) lack {missing[0]}",
-                "prepare predictors for all months that are wanted",
             )
 
     def read(self, name: str, months: np.ndarray, rows: slice = EVERYTHING, columns: slice = EVERYTHING) -> np.ndarray:
@@ -102,12 +89,6 @@ class PredictorSet:
         if isinstance(raster, MonthlyStack):
             return raster.read_months(months, rows, columns)
         return raster.read(rows, columns, [0])
-
-
-def calendar_terms(months: np.ndarray) -> np.ndarray:
-    """Sine and cosine of 2 pi month / 12, shape (2, n_months), in the order of `CALENDAR_NAMES`."""
-    angle = 2 * np.pi * calendar_month(months) / 12
-    return np.stack([np.sin(angle), np.cos(angle)]).astype(np.float32)
 
 
 def _is_predictor(path: Path) -> bool:

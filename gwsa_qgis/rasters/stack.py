@@ -90,15 +90,6 @@ class MonthlyStack(Raster):
         """Read a window for given months, shape (n_months, rows, columns)."""
         return self.read(rows, columns, self.positions(months))
 
-    def require_same_months(self, other: MonthlyStack) -> None:
-        """Raise `InvalidMonths` unless both stacks have the same months."""
-        if self.months.size != other.months.size or (self.months != other.months).any():
-            raise InvalidMonths(
-                f"{self.path} has {self.bands} months ({self.months[0]} to {self.months[-1]}) and "
-                f"{other.path} has {other.bands} ({other.months[0]} to {other.months[-1]})",
-                "give stacks of the same months",
-            )
-
 
 def common_months(stacks: Sequence[MonthlyStack]) -> np.ndarray:
     """Months that all stacks have.

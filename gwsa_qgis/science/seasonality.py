@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gwsa_qgis.errors import InvalidMonths, NoUsableData
-from gwsa_qgis.science.months import calendar_year
+from gwsa_qgis.months import calendar_year
 
 
 def seasonality(series: np.ndarray, months: np.ndarray, minimum_months: int = 12, ddof: int = 0) -> np.ndarray:

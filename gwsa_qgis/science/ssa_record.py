@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gwsa_qgis.errors import InvalidMonths, NoUsableData
-from gwsa_qgis.science.months import calendar_year, check_increasing
+from gwsa_qgis.months import calendar_year, check_increasing
 
 LONG_GAP_MONTHS = 7
 """Missing months in a row that make a long gap: more than half a year, so that a season is lost. The gaps within

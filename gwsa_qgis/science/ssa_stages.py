@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gwsa_qgis.science.months import calendar_year
+from gwsa_qgis.months import calendar_year
 from gwsa_qgis.science.ssa_core import FillRun, fill, passes_low_frequency_test, reconstruct
 from gwsa_qgis.science.ssa_record import Record, check_long_enough
 

@@ -192,9 +192,10 @@ class _Gathered:
         for total, values in zip(self.totals, (actual, estimate), strict=True):
             total[cells.slices] = np.where(both, values, 0.0).sum(axis=0, dtype=np.float64)
         if self.labels is not None:
-            for total, values in zip(self.mascon_sums, (actual, estimate), strict=True):
-                chosen = np.where(both, values, np.nan)
-                total += support_sums(chosen, self.labels[cells.slices], area, total.shape[-1])
+            # As the correction closes them: all that is mapped of a mascon, and its coarse values weighted by that area.
+            known = np.where(both, actual, np.nan), estimate
+            for total, values in zip(self.mascon_sums, known, strict=True):
+                total += support_sums(values, self.labels[cells.slices], area, total.shape[-1])
 
     def mean_maps(self) -> tuple[np.ndarray, np.ndarray]:
         """Multi-year means of the coarse field and of the fine map's cell means."""

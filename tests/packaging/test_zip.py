@@ -109,6 +109,26 @@ def test_says_what_is_missing_when_a_step_needs_it(unpacked, tmp_path):
     assert "Traceback" not in text
 
 
+def test_steps_that_need_no_package_run_without_them(unpacked, tmp_path):
+    """From the agency's file to a trend map with QGIS's own Python alone."""
+    environment = fresh_environment(unpacked, tmp_path / "profile")
+    qgis_process(environment, "plugins", "enable", "gwsa_qgis")
+
+    def run(name: str, **parameters) -> dict:
+        values = [f"--{key}={value}" for key, value in parameters.items()]
+        answer = qgis_process(environment, "run", f"gwsa:{name}", *values)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        return json.loads(answer.stdout)["results"]
+
+    region = run("sampleregion", SIZE=2, FACTOR=2, FOLDER=tmp_path / "region")["FOLDER"]
+    mascons = next(Path(region, "grace").glob("*all-corrections.nc"))
+    twsa = run("importgrace", INPUT=mascons, OUTPUT=tmp_path / "twsa.tif")["OUTPUT"]
+    filled = run("fillgaps", INPUT=twsa, LONG_MODES=2, OUTPUT=tmp_path / "filled.tif")["OUTPUT"]
+    outputs = {name: tmp_path / f"{name}.tif" for name in ("SLOPE", "P_VALUE", "CLASSES")}
+    trend = run("trend", INPUT=filled, **outputs)
+    assert all(Path(trend[name]).stat().st_size for name in outputs)
+
+
 def test_finds_packages_in_the_profile(unpacked, tmp_path):
     """A package in the profile's dependencies folder is found, behind QGIS's own."""
     profile = tmp_path / "profile"

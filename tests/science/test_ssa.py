@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gwsa_qgis.errors import InvalidMonths, InvalidParameter, NoUsableData
-from gwsa_qgis.science.months import calendar_year, month_range
+from gwsa_qgis.months import calendar_year, month_range
 from gwsa_qgis.science.ssa import distinct_rows, fill_gaps
 from gwsa_qgis.science.ssa_core import MAX_PASSES, fill, lag_matrices, passes_low_frequency_test, reconstruct
 

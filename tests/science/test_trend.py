@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gwsa_qgis.errors import GwsaError, InvalidParameter, NoUsableData
-from gwsa_qgis.science.months import month_range
+from gwsa_qgis.months import month_range
 from gwsa_qgis.science.seasonality import seasonality, shares_above
 from gwsa_qgis.science.trend import area_shares, mann_kendall, theil_sen, trend_classes
 

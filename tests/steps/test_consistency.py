@@ -102,11 +102,12 @@ def test_fine_classes_are_taken_by_majority_and_mascons_are_a_support(maps, tmp_
     both = np.isfinite(actual) & np.isfinite(estimate)
     with MonthlyStack(fine) as stack:
         used = np.isfinite(stack.read()).any(axis=0) * np.cos(np.deg2rad(grid.latitudes()))[:, None]
-    area = used.reshape(ROWS, FACTOR, COLUMNS, FACTOR).sum(axis=(1, 3)) * both
+    area = used.reshape(ROWS, FACTOR, COLUMNS, FACTOR).sum(axis=(1, 3))
     by_mascon = [
-        np.array([[(np.nan_to_num(v[m]) * area[m])[labels == k].sum() / area[m][labels == k].sum() for k in np.unique(labels)]
+        np.array([[np.average(v[m][here], weights=area[here])
+                   for k in np.unique(labels) if (here := known[m] & (labels == k)).any()]
                   for m in range(MONTHS.size) if both[m].any()])
-        for v in (actual, estimate)
+        for v, known in ((actual, both), (estimate, np.isfinite(estimate)))
     ]  # fmt: skip
     np.testing.assert_allclose(list(result.mascon_monthly.as_dict().values()), direct_scores(*by_mascon), rtol=1e-9)
 
