@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from gwsa_qgis.processing_provider.base import GwsaAlgorithm
@@ -58,6 +59,7 @@ class FillGaps(GwsaAlgorithm):
         self.add_raster_output(
             "FLAGS", "Filled months", "Stack: 0 observed, 1 short gap, 2 long gap.", "flags", optional=True
         )
+        self.add_number("THREADS", "Threads", "0 takes all cores; the result is the same.", 0, 0)
         self.add_figure("DISTINCT_SERIES", "Distinct series that were solved")
         self.add_memory()
 
@@ -77,6 +79,7 @@ class FillGaps(GwsaAlgorithm):
             long_modes=values.integer("LONG_MODES"),
             mascons=values.raster("MASCONS"),
             memory_mb=values.integer("MEMORY"),
+            workers=values.integer("THREADS") or os.cpu_count() or 1,
             progress=progress,
         )
         return {"DISTINCT_SERIES": result.distinct}
