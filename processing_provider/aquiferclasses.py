@@ -38,6 +38,9 @@ class AquiferClasses(GwsaAlgorithm):
         self.add_number(
             "FACTOR", "Fine cells per coarse cell", "Along one side; 30 for 0.25 deg and 1 km.", 30, 1, advanced=False
         )
+        self.add_raster(
+            "MASK", "Mask", "Only used cells count for the class of a coarse cell. Optional.", optional=True
+        )
         self.add_raster_output("OUTPUT", "Aquifer classes", "Class of each fine cell.", "aquifers")
         self.add_raster_output("COARSE", "Aquifer classes, coarse", "Class of each coarse cell.", "aquifers")
 
@@ -51,6 +54,7 @@ class AquiferClasses(GwsaAlgorithm):
             values.output("OUTPUT"),
             values.output("COARSE"),
             field=values.text("FIELD"),
+            mask=values.raster("MASK"),
             progress=progress,
         )
         return {}

@@ -54,6 +54,10 @@ class ImportGrace(GwsaAlgorithm):
             QgsProcessingParameterExtent("EXTENT", tr("Extent"), optional=True),
             "Only cells within this box are read; the whole file when empty. Edges snap outward to the grid.",
         )
+        self.add_text("VARIABLE", "Variable", "Name of the variable; found when empty.", advanced=True)
+        self.add_text(
+            "UNIT", "Unit", "cm, mm or m, for files that do not name the unit of their variable.", advanced=True
+        )
         self.add_raster_output("OUTPUT", "TWSA", "Monthly stack of TWSA, cm.", "anomaly")
         self.add_raster_output("LAND_MASK", "Land mask", "1 = land, NoData = sea.", "mask", optional=True)
         self.add_raster_output(
@@ -73,6 +77,8 @@ class ImportGrace(GwsaAlgorithm):
             mascon_map=values.file("MASCON_MAP"),
             land_mask_file=values.file("LAND_MASK_FILE"),
             extent=values.extent("EXTENT"),
+            variable=values.text("VARIABLE") or "",
+            unit=values.text("UNIT") or "",
             memory_mb=values.integer("MEMORY"),
             progress=progress,
         )

@@ -55,8 +55,8 @@ class ValidateWells(GwsaAlgorithm):
         self.add_choice(
             "LEVEL_KIND",
             "Levels are",
-            "depth: metres below ground, positive down; head: metres above a datum, positive up.",
-            ["depth", "head"],
+            "depth: below ground, positive down; head: above a datum, positive up; anomaly: change, positive up. In metres.",
+            ["depth", "head", "anomaly"],
             "depth",
         )
         self.add(
