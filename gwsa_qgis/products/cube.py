@@ -318,11 +318,6 @@ class Cube:
         return block.reshape(bands, rows, columns)
 
 
-def open_cube(path: str | Path, variable: str = "") -> Cube:
-    """Open one variable of a NetCDF file; see `NetcdfFile.cube`."""
-    return NetcdfFile(path).cube(variable)
-
-
 def _axes(array: gdal.MDArray) -> dict[int, str]:
     """Which dimension is which: place -> lat, lon or time."""
     found = {}

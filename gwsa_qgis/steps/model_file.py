@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from gwsa_qgis.errors import InvalidModelFile, UnreadableInput
-from gwsa_qgis.rasters.writing import replacing
 
 FORMAT, FORMAT_VERSION = "gwsa-model", 1
 MANIFEST = "manifest.json"
@@ -46,19 +45,6 @@ class ModelFile:
     manifest: dict
     boosters: dict[str, bytes] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-def write_model(path: str | Path, model: ModelFile) -> Path:
-    """Write a model file whole.
-
-    Raises
-    ------
-    OutputNotWritable
-        If the place cannot be written.
-    """
-    with replacing(path) as temporary:
-        write_archive(temporary, model)
-    return Path(path)
 
 
 def write_archive(path: Path, model: ModelFile) -> None:

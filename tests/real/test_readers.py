@@ -9,7 +9,7 @@ from osgeo import gdal, ogr
 from gwsa_qgis.errors import InvalidParameter, UnreadableInput
 from gwsa_qgis.months import month_range
 from gwsa_qgis.products.cf_time import parse_missing
-from gwsa_qgis.products.cube import NetcdfFile, open_cube
+from gwsa_qgis.products.cube import NetcdfFile
 from gwsa_qgis.products.registry import choose_product
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.raster import Raster, write_single
@@ -46,7 +46,7 @@ def test_twenty_random_places_and_dates(shared_data, file, variable):
     plain = gdal.Open(f'NETCDF:"{shared_data / file}":{variable}')
     west, dx, _, north, _, dy = plain.GetGeoTransform()
     rng = np.random.default_rng(5)
-    with open_cube(shared_data / file, variable) as cube:
+    with NetcdfFile(shared_data / file).cube(variable) as cube:
         assert cube.bands == plain.RasterCount
         for _ in range(20):
             row, column, band = (int(rng.integers(n)) for n in (cube.grid.rows, cube.grid.columns, cube.bands))
@@ -63,13 +63,13 @@ def test_twenty_random_places_and_dates(shared_data, file, variable):
 
 def test_longitudes_and_rows_stand_where_the_earth_has_them(shared_data):
     path = shared_data / "grace_mascon/jpl_msc3d_gris_ais_masks.nc"
-    with open_cube(path, "gris_mask_jplmsc3deg") as cube:
+    with NetcdfFile(path).cube("gris_mask_jplmsc3deg") as cube:
         assert cube.grid.extent == (-180, -90, 180, 90)
         greenland = cube.read()[0]
         at = {name: greenland[int((90 - lat) / 0.5), int((lon + 180) / 0.5)] for name, lon, lat in (
             ("Greenland", -40, 75), ("Siberia", 100, 65), ("mirrored", -40, -75), ("Atlantic", 40, 75))}  # fmt: skip
         assert at == {"Greenland": 1, "Siberia": 0, "mirrored": 0, "Atlantic": 0}
-    with open_cube(shared_data / "bangladesh/DEM_BGD_025.nc4") as cube:
+    with NetcdfFile(shared_data / "bangladesh/DEM_BGD_025.nc4").cube("") as cube:
         height = cube.read()[0]
     assert np.isnan(height[18:]).any() and not np.isnan(height[:18]).any()  # the sea is in the south
 
@@ -159,7 +159,7 @@ def test_bangladesh_fluxes_become_predictors(shared_data, tmp_path):
     assert (result.first, result.last) == ("2002-04", "2017-05") and rows["dem"].months == 0
     assert all("cut out" in row.alignment for row in result.rows)
     assert not any(row.odd for row in result.rows)
-    with MonthlyStack(tmp_path / "fine" / "pr.tif") as stack, open_cube(inputs["pr"]) as cube:
+    with MonthlyStack(tmp_path / "fine" / "pr.tif") as stack, NetcdfFile(inputs["pr"]).cube("") as cube:
         assert np.allclose(stack.read(), cube.read(slice(3, 15), slice(3, 19)), equal_nan=True)
         july = stack.read(bands=[k for k, m in enumerate(stack.months) if str(m).endswith("-07")])
         january = stack.read(bands=[k for k, m in enumerate(stack.months) if str(m).endswith("-01")])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gwsa_qgis.errors import InvalidModelFile, UnreadableInput
-from gwsa_qgis.steps.model_file import ModelFile, read_model, write_model
+from gwsa_qgis.steps.model_file import ModelFile, read_model, write_archive
 
 MANIFEST = {
     "preset": "published",
@@ -18,6 +18,11 @@ MANIFEST = {
     "unit": "cm",
     "seed": 1,
 }
+
+
+def write_model(path, written):
+    write_archive(path, written)
+    return path
 
 
 def model(**changes):
