@@ -2,7 +2,8 @@
 
 Stage a fills short gaps; stage b fills the long gap between GRACE and GRACE-FO, with window and number of modes chosen
 by cross-validation (Yi & Sneeuw 2021, doi:10.1029/2020JB021227; equations 1 to 14 of the data set's paper).
-`ssa_core` holds the iteration, `ssa_record` the classes of months, `ssa_stages` the two stages.
+`ssa_core` holds the iteration, `ssa_record` the classes of months, `ssa_stages` the two stages, `gap_baselines` the
+plain methods that it is compared with, `hidden_months` the comparison and `gap_methods` the choice between them.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.science.blas import one_blas_thread
+from gwsa_qgis.science.gap_methods import FilledSeries, check_record, fill_record
+from gwsa_qgis.science.hidden_months import METHODS
 from gwsa_qgis.science.ssa_record import Record, check_contiguous
-from gwsa_qgis.science.ssa_stages import BATCH, Reading, StageResults, Stages, fill_stages
+from gwsa_qgis.science.ssa_stages import BATCH, Reading, Stages
 
 OBSERVED, SHORT_GAP, LONG_GAP = 0, 1, 2
 """Values of `SsaResult.flags`."""
@@ -25,7 +28,7 @@ OBSERVED, SHORT_GAP, LONG_GAP = 0, 1, 2
 _PAPER = Reading(
     test_years=tuple(range(2004, 2016)),
     score_observed_only=True,
-    error_before_long_only=True,
+    error_stretch_only=True,
     low_frequency_test=True,
 )
 SMALLEST_TASK = 16  # series; several masked years of few series make one batch, so small tasks cost nothing
@@ -35,7 +38,7 @@ PRESETS = {
     "released": Reading(
         test_years=(2004, 2007, 2010, 2013),
         score_observed_only=False,
-        error_before_long_only=False,
+        error_stretch_only=False,
         low_frequency_test=True,
     ),
 }
@@ -62,6 +65,14 @@ class SsaResult:
         Decompositions of each stage; for stage b those of all masked years with all modes, and of the final fill.
     distinct : int
         Number of distinct series that were solved.
+    hidden_short, hidden_long : ndarray, shape (n_series, 4)
+        Errors in hidden months (short gaps) and in hidden years (the long gap), by method in the order of `METHODS`;
+        every choice is scored on months that it was not made on. NaN unless methods were compared.
+    short_share, long_share : ndarray, shape (n_series,)
+        Share of SSA in the filled months: 1 for ``ssa``, 0 for a plain method, in between for ``best``; NaN where
+        the series has no such gap.
+    too_short : ndarray of bool, shape (n_series,)
+        Series too short to be filled: their gaps stay NaN, with flag 0.
     """
 
     filled: np.ndarray
@@ -73,6 +84,11 @@ class SsaResult:
     short_passes: np.ndarray
     long_passes: np.ndarray
     distinct: int
+    hidden_short: np.ndarray
+    hidden_long: np.ndarray
+    short_share: np.ndarray
+    long_share: np.ndarray
+    too_short: np.ndarray
 
 
 def fill_gaps(
@@ -85,13 +101,18 @@ def fill_gaps(
     long_windows: Iterable[int] = (48,),
     long_modes: Iterable[int] = range(1, 13),
     low_frequency_test: bool | None = None,
+    method: str = "ssa",
+    compare: bool = False,
     threads: int = 1,
     progress: Callable[[float, str], None] | None = None,
 ) -> SsaResult:
     """Fill the missing months of each series.
 
-    Which months are short and which are long gaps follows from the data, series by series: the long gap begins with
-    the first seven missing months in a row and takes in everything missing after them.
+    Which months are short and which are long gaps follows from the data, series by series: seven missing months in a
+    row make a long gap, and what is missing after it is filled with it. A record with several long gaps is tested on
+    its first stretch of five complete years between them (or else its longest), and months missing elsewhere are
+    filled together. Months missing at the ends of the record are filled too: extrapolated, with errors that do not
+    hold for them.
 
     Parameters
     ----------
@@ -114,6 +135,12 @@ def fill_gaps(
         Whether eps1 counts only those components that have more than 90 % of their power at periods of four months
         and more. The program does, the paper's text is silent and follows the program otherwise, so all presets do;
         without the test eps1 is about a fifth smaller. Fills do not depend on it.
+    method : {"ssa", "harmonic", "autoregressive", "best"}
+        ``harmonic``: line, annual and semi-annual cycle. ``autoregressive``: these, and the departure from them as
+        the expectation of an autoregression given all observations. ``best``: w x SSA + (1 - w) x autoregressive, w
+        chosen by hidden months. The errors of all three are those of hidden months, see `hidden_months`.
+    compare : bool
+        Hide months to find the errors of all methods, whichever fills.
     threads : int
         Threads that solve batches of series.
     progress : callable, optional
@@ -130,7 +157,7 @@ def fill_gaps(
     InvalidParameter
         If a parameter is outside what it may be.
     NoUsableData
-        If values are infinite, or a record is too short for the windows or for the cross-validation.
+        If values are infinite, or all series are too short for the windows or for the cross-validation.
     """
     series = np.asarray(series, dtype=np.float64)
     if series.ndim != 2:
@@ -143,19 +170,32 @@ def fill_gaps(
     stages = _stages(preset, short_window, short_modes, long_windows, long_modes, low_frequency_test)
     if threads < 1:
         raise InvalidParameter(f"threads is {threads}", "give 1 or more")
+    if method not in METHODS:
+        raise InvalidParameter(f"method is {method!r}", f"give one of {', '.join(METHODS)}")
 
     first, solution_of = distinct_rows(series)
     solved = series[first]
     flags = np.zeros(solved.shape, dtype=np.uint8)
-    results = StageResults.empty(solved.copy())
-    tasks = []
+    results = FilledSeries.empty(solved.copy())
+    tasks, refusal = [], None
     for rows, missing in _by_missing_months(solved):
         record = Record.from_missing(missing, months)
-        stages.check(record)
+        try:
+            check_record(record, stages, method, compare)
+        except NoUsableData as problem:
+            refusal = refusal or problem
+            results.too_short[rows] = True
+            continue
         flags[np.ix_(rows, record.short)], flags[np.ix_(rows, record.long)] = SHORT_GAP, LONG_GAP
         size = min(BATCH, max(SMALLEST_TASK, -(-rows.size // (4 * threads))))
         tasks += [(rows[start : start + size], record) for start in range(0, rows.size, size)]
-    _solve(solved, tasks, stages, results, threads, progress or _no_progress)
+    if refusal and not tasks:
+        raise refusal
+
+    def fill(rows: np.ndarray, record: Record, tick: Callable[[], None]) -> FilledSeries:
+        return fill_record(solved[rows], record, stages, method, compare, tick)
+
+    _solve(tasks, fill, results, threads, progress or _no_progress)
     per_series = {field.name: getattr(results, field.name)[solution_of] for field in fields(results)}
     return SsaResult(flags=flags[solution_of], distinct=len(first), **per_series)
 
@@ -231,14 +271,13 @@ def _by_missing_months(series: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]
 
 
 def _solve(
-    series: np.ndarray,
     tasks: list[tuple[np.ndarray, Record]],
-    stages: Stages,
-    results: StageResults,
+    fill: Callable[[np.ndarray, Record, Callable[[], None]], FilledSeries],
+    results: FilledSeries,
     threads: int,
     progress: Callable[[float, str], None],
 ) -> None:
-    """Solve the tasks in threads and put each task's rows into `results`; `progress` is called from this thread."""
+    """Fill the tasks in threads and put each task's rows into `results`; `progress` is called from this thread."""
     cancelled = threading.Event()
     done = []
     total = sum(rows.size for rows, _ in tasks)
@@ -249,7 +288,7 @@ def _solve(
 
     def solve(rows: np.ndarray, record: Record) -> None:
         stop_if_cancelled()
-        part = fill_stages(series[rows], record, stages, stop_if_cancelled)
+        part = fill(rows, record, stop_if_cancelled)
         for field in fields(part):
             getattr(results, field.name)[rows] = getattr(part, field.name)
         done.append(rows.size)

@@ -15,6 +15,11 @@ LONG_GAP_MONTHS = 7
 GRACE have one or two months, that between GRACE and GRACE-FO has eleven."""
 
 
+COMPLETE_YEARS = 5
+"""Complete calendar years that a stretch between long gaps needs to be preferred for being the first: enough for the
+paper's window of 48 months with 12 modes."""
+
+
 @dataclass(frozen=True)
 class Record:
     """The months of series that miss the same months, sorted as the two stages need them.
@@ -25,41 +30,45 @@ class Record:
         The contiguous time axis.
     observed, short, long : ndarray of bool, shape (n,)
         Months with a value, of stage a, of stage b.
-    before_long : ndarray of bool, shape (n,)
-        Months before the long gap, observed or not; all where there is no long gap.
+    stretch : ndarray of bool, shape (n,)
+        Months, observed or not, of the stretch without a long gap on which stage b is tested: for GRACE those before
+        the gap between the missions; all where there is no long gap.
     """
 
     months: np.ndarray
     observed: np.ndarray
     short: np.ndarray
     long: np.ndarray
-    before_long: np.ndarray
+    stretch: np.ndarray
 
     @classmethod
     def from_missing(cls, missing: np.ndarray, months: np.ndarray) -> Record:
         """Sort the missing months, shape (n,), of which not all may be missing.
 
-        The long gap begins with the first run of `LONG_GAP_MONTHS` missing months after the first observation; every
-        missing month from there on belongs to it. For GRACE and GRACE-FO that is what Yi & Sneeuw give by date: their
-        limit is the middle of 2017. Months before the first observation are not between observations and follow no
-        long gap: they count as short.
+        Runs of `LONG_GAP_MONTHS` missing months after the first observation divide the record into stretches. The
+        first stretch of `COMPLETE_YEARS`, or else the longest, is the one that tests are made on; months missing in
+        it are short gaps, all others belong to stage b. For GRACE and GRACE-FO that is what Yi & Sneeuw give by date:
+        their limit is the middle of 2017. Months before the first observation are not between observations and
+        follow no long gap: they belong to the first stretch.
         """
-        observed = ~missing
-        start = _first_long_run(missing)
-        before_long = np.arange(missing.size) < start
-        return cls(months, observed, missing & before_long, missing & ~before_long, before_long)
+        stretches = _stretches(missing)
+        years = [_complete_years(months[begin:end], missing[begin:end]).size for begin, end in stretches]
+        enough = [number for number, count in enumerate(years) if count >= COMPLETE_YEARS]
+        lengths = [end - begin for begin, end in stretches]
+        begin, end = stretches[enough[0] if enough else int(np.argmax(lengths))]
+        stretch = np.zeros(missing.size, dtype=bool)
+        stretch[begin:end] = True
+        return cls(months, ~missing, missing & stretch, missing & ~stretch, stretch)
 
     @property
     def background(self) -> np.ndarray:
-        """Months of the whole calendar years from the first observation to the long gap, as a mask.
+        """Months of the whole calendar years of the stretch, from its first observation on, as a mask.
 
         For GRACE from April 2002 these are the years 2003 to 2016.
         """
-        since_observed = np.arange(self.months.size) >= np.argmax(self.observed)
-        usable = since_observed & self.before_long
-        years = calendar_year(self.months)
-        complete = [year for year in np.unique(years[usable]) if np.count_nonzero(usable & (years == year)) == 12]
-        return np.isin(years, complete)
+        places = np.flatnonzero(self.stretch)
+        complete = _complete_years(self.months[places], ~self.observed[places])
+        return self.stretch & np.isin(calendar_year(self.months), complete)
 
     def test_years(self, wanted: Sequence[int], observed_only: bool) -> np.ndarray:
         """Years of the background to mask: those wanted, or where it has none of them all but its first and last.
@@ -76,20 +85,30 @@ class Record:
             chosen = chosen[np.isin(chosen, years[self.observed])]
         if chosen.size == 0:
             raise NoUsableData(
-                f"the record has {present.size} complete calendar years before its long gap and none of them can be "
-                "masked to test the filling",
-                "give a record with at least three complete years before the long gap, or a single long_windows and "
-                "long_modes, which need no test",
+                f"the longest stretch of the record without a long gap has {present.size} complete calendar years and "
+                "none of them can be masked to test the filling",
+                "give a record with at least three complete years without a long gap, or a single long window and "
+                "number of modes, which need no test",
             )
         return chosen
 
 
-def _first_long_run(missing: np.ndarray) -> int:
-    """Where the first run of `LONG_GAP_MONTHS` missing months after the first observation begins, else the length."""
+def _stretches(missing: np.ndarray) -> list[tuple[int, int]]:
+    """Begin and end of the parts of the record between runs of `LONG_GAP_MONTHS` missing months."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
     begins, ends = edges[::2], edges[1::2]
-    long_runs = begins[(ends - begins >= LONG_GAP_MONTHS) & (begins > 0)]
-    return int(long_runs[0]) if long_runs.size else missing.size
+    long_run = (ends - begins >= LONG_GAP_MONTHS) & (begins > 0)
+    starts = np.concatenate([[0], ends[long_run]])
+    stops = np.concatenate([begins[long_run], [missing.size]])
+    return [(int(begin), int(end)) for begin, end in zip(starts, stops, strict=True) if end > begin]
+
+
+def _complete_years(months: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Calendar years that lie whole in contiguous `months`, from the first that is not missing on."""
+    if missing.all():
+        return np.zeros(0, dtype=int)
+    years, counts = np.unique(calendar_year(months[np.argmin(missing) :]), return_counts=True)
+    return years[counts == 12]
 
 
 def check_contiguous(months: np.ndarray, n_months: int) -> np.ndarray:
