@@ -46,7 +46,7 @@ def harmonic_model(months: np.ndarray, observed: np.ndarray) -> np.ndarray:
         [np.ones(years.size), years - years[observed].mean() if observed.any() else years]
         + [wave(2 * np.pi * cycles * years) for cycles in (1, 2) for wave in (np.cos, np.sin)]
     )
-    if np.linalg.matrix_rank(design[observed]) < HARMONIC_TERMS:
+    if np.count_nonzero(observed) < HARMONIC_TERMS or np.linalg.matrix_rank(design[observed]) < HARMONIC_TERMS:
         raise NoUsableData(
             f"{np.count_nonzero(observed)} observed months do not determine a line and two yearly cycles",
             "give a longer record",
@@ -93,8 +93,9 @@ def fill_autoregressive(series: np.ndarray, months: np.ndarray, observed: np.nda
     departure = np.where(observed, series - model, 0.0)
     if observed.all():
         return np.array(series, dtype=float)
+    largest = min(LARGEST_ORDER, observed.size // 2)
     for _ in range(REFINEMENTS):
-        departure = expected_missing(departure, ~observed, yule_walker(departure, LARGEST_ORDER))
+        departure = expected_missing(departure, ~observed, yule_walker(departure, largest))
     return np.where(observed, series, model + departure)
 
 
@@ -142,7 +143,7 @@ def expected_missing(series: np.ndarray, missing: np.ndarray, filters: np.ndarra
     missing : ndarray of bool, shape (n,)
         Which they are, the same in all series.
     filters : ndarray, shape (b, p + 1)
-        Prediction-error filters, the first coefficient 1.
+        Prediction-error filters, the first coefficient 1; p is at most n / 2.
 
     Returns
     -------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from gwsa_qgis.errors import NoUsableData
 from gwsa_qgis.months import calendar_year
 from gwsa_qgis.science.gap_baselines import fill_autoregressive, fill_harmonic, harmonic_model
 from gwsa_qgis.science.hidden_months import METHODS, HiddenErrors, hide_long, hide_short
@@ -14,6 +16,8 @@ from gwsa_qgis.science.ssa_record import Record
 from gwsa_qgis.science.ssa_stages import MaskedYears, Stages, fill_stages
 
 NEED_SSA = ("ssa", "best")
+FEWEST_MONTHS = 24
+"""Observed months below which a line and yearly cycles would be a guess."""
 
 
 @dataclass
@@ -47,6 +51,12 @@ def check_record(record: Record, stages: Stages, method: str, compare: bool) -> 
     if compare or method in NEED_SSA:
         stages.check(record, mask_years=compare or method == "best")
     if compare or method != "ssa":
+        observed = np.count_nonzero(record.observed)
+        if observed < FEWEST_MONTHS:
+            raise NoUsableData(
+                f"the record has {observed} observed months, and a line with yearly cycles needs {FEWEST_MONTHS}",
+                "give a longer record",
+            )
         harmonic_model(record.months, record.observed)
 
 
@@ -124,11 +134,14 @@ def _hide(
 ) -> tuple[HiddenErrors, HiddenErrors]:
     """Errors in hidden months of both kinds of gaps, as far as the record has them and can test them."""
     short = long = HiddenErrors.unknown(len(series))
+    # A record can be filled and yet have too few months to spare: then its errors stay unknown.
     if record.short.any():
-        short = hide_short(series, record, stages)
+        with suppress(NoUsableData):
+            short = hide_short(series, record, stages)
         tick()
     if masked is not None:
-        long = hide_long(filled, record, masked)
+        with suppress(NoUsableData):
+            long = hide_long(filled, record, masked)
         tick()
     return short, long
 

@@ -302,7 +302,7 @@ def _solve(
                 for future in finished:
                     future.result()
                 count = sum(done)
-                message = f"SSA gap filling: {count} of {total} distinct series" if count > reported else ""
+                message = f"Gap filling: {count} of {total} distinct series" if count > reported else ""
                 reported = count
                 progress(count / total, message)
         except BaseException:

@@ -1,27 +1,33 @@
-"""Fill the gaps of a GRACE record by singular spectrum analysis, each distinct series solved once."""
+"""Fill the gaps of a GRACE record, by singular spectrum analysis or a plain method, each distinct series once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
+from gwsa_qgis.products.wells import read_well_points
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months, list_months, months_with_values
+from gwsa_qgis.rasters.points import cells_of_points
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster, read_single
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, plan_windows
 from gwsa_qgis.rasters.writing import together
-from gwsa_qgis.science.ssa import LONG_GAP, OBSERVED, PRESETS, SHORT_GAP, SsaResult, distinct_rows, fill_gaps
-from gwsa_qgis.science.supports import compact_labels, support_sums
+from gwsa_qgis.science.hidden_months import METHODS
+from gwsa_qgis.science.ssa import LONG_GAP, PRESETS, SHORT_GAP
+from gwsa_qgis.science.supports import compact_labels
+from gwsa_qgis.steps.gap_report import GapFacts, gap_page
+from gwsa_qgis.steps.gap_solver import BYTES_PER_VALUE, CACHE_SHARE, CHOICES, COLUMNS, HIDDEN, GapSolver
+from gwsa_qgis.steps.text_outputs import stage_text
 
 NODATA_FLAG = 255
-# A cell's series as read, as float64, filled and flagged; solving holds a batch of series at a time.
-BYTES_PER_VALUE = 4 + 5 * 8
-CACHE_SHARE = 0.3
+CHOICE_NAMES = ("window M, months", "modes K", "share of SSA in the long gap", "share of SSA in short gaps")
+HIDDEN_NAMES = tuple(f"{gap}, {method}" for gap in ("hidden short gaps", "hidden years") for method in METHODS)
 
 
 @dataclass(frozen=True)
@@ -30,13 +36,13 @@ class FillGapsResult:
 
     Attributes
     ----------
-    output, error_short, error_long, flags : Path or None
+    output, error_short, error_long, flags, choice, hidden_errors, report : Path or None
     filled : (n_filled,) datetime64[M]
         Months without any observation, filled.
     short_months, long_months : int
         How many of them lie in short gaps and in the long one.
-    cells, distinct : int
-        Cells filled, and distinct series solved.
+    cells, too_short, distinct : int
+        Cells with values, those of them with too few to be filled, and distinct series solved.
     median_error_short, median_error_long : float
         Medians over cells, cm; NaN where a stage did not run.
     """
@@ -45,10 +51,14 @@ class FillGapsResult:
     error_short: Path | None
     error_long: Path | None
     flags: Path | None
+    choice: Path | None
+    hidden_errors: Path | None
+    report: Path | None
     filled: np.ndarray
     short_months: int
     long_months: int
     cells: int
+    too_short: int
     distinct: int
     median_error_short: float
     median_error_long: float
@@ -61,12 +71,18 @@ def fillgaps(
     error_short: str | Path | None = None,
     error_long: str | Path | None = None,
     flags: str | Path | None = None,
+    choice: str | Path | None = None,
+    hidden_errors: str | Path | None = None,
+    report: str | Path | None = None,
     preset: str = "recommended",
+    method: str = "ssa",
     short_window: int = 24,
     short_modes: int = 12,
     long_window: int = 48,
     long_modes: int = 12,
     mascons: str | Path | None = None,
+    classes: str | Path | None = None,
+    points: str | Path | None = None,
     memory_mb: float = DEFAULT_MEMORY_MB,
     workers: int = 1,
     progress: ProgressFunction | None = None,
@@ -80,34 +96,48 @@ def fillgaps(
     output : path
         The stack without gaps; filled months are marked in its metadata. Cells without any value stay NoData.
     error_short, error_long : path, optional
-        eps1 and eps2 of each cell, cm.
+        Errors of each cell, cm: eps1 and eps2 for ``ssa``, those of hidden months for the other methods.
     flags : path, optional
         Stack of what each value is: 0 observed, 1 short gap, 2 long gap.
+    choice : path, optional
+        M and K of the long gap, and the share of SSA in both kinds of gaps.
+    hidden_errors : path, optional
+        Errors of all methods in months hidden from them, cm: short gaps, then years.
+    report : path, optional
+        Page with these errors by map and by class, and the series of chosen and of the worst cells.
     preset : {"recommended", "published"}
         How the years that test the long gap are chosen, see `science.ssa.fill_gaps`.
+    method : {"ssa", "harmonic", "autoregressive", "best"}
+        What fills, see `science.ssa.fill_gaps`.
     short_window, short_modes : int
         M and K of the short gaps.
     long_window, long_modes : int
         M of the long gap, and the largest K tried for it.
     mascons : path, optional
         Native mascons: the cells of one are solved as one series, their mean.
+    classes : path, optional
+        Class raster on the same grid, for the report.
+    points : path, optional
+        Point layer or table: cells whose series the report shows.
     workers : int
         Threads.
 
     Raises
     ------
     InvalidParameter
-        If the preset or a window is not allowed.
+        If the preset, the method or a window is not allowed.
     NoUsableData
-        If no cell has a value, or the record is too short.
+        If no cell has a value, or all records are too short.
     GridMismatch
-        If the mascons are on another grid.
+        If mascons or classes are on another grid.
     """
-    report = Reporter(progress)
+    say = Reporter(progress)
     if preset not in PRESETS:
         raise InvalidParameter(f"the preset is {preset!r}", "give recommended or published")
     settings = {
         "preset": preset,
+        "method": method,
+        "compare": bool(hidden_errors or report),
         "short_window": short_window,
         "short_modes": short_modes,
         "long_windows": (long_window,),
@@ -118,39 +148,37 @@ def fillgaps(
         months, grid, present = stack.months, stack.grid, months_with_values(stack, memory_mb)
         if not present.any():
             raise NoUsableData(f"{input} has no value in any month", "check its NoData value and its extent")
-        _tell(report, months, present)
-        solver = _Solver(months, settings, memory_mb)
+        _tell(say, months, present)
+        chosen = _chosen_cells(points, grid, say) if points else []
+        class_map = np.nan_to_num(read_single(classes, grid, "the class map")[0]).astype(int) if classes else None
         labels = _mascon_labels(mascons, grid) if mascons else None
+        solver = GapSolver(months, settings, memory_mb)
         if labels is not None:
-            solver.solve_mascons(stack, labels, memory_mb, report.part(0.0, 0.8))
-        unit, quantity, baseline = stack.unit() or "cm", stack.quantity, stack.baseline
-        tags = {"quantity": quantity, "baseline": baseline, "step": "fillgaps"}
-        filled = stack.filled | ~present
+            solver.solve_mascons(stack, labels, memory_mb, say.part(0.0, 0.8))
+        maps = np.full((len(COLUMNS), *grid.shape), np.nan, np.float32) if report else None
+        paths = {"output": output, "flags": flags, "choice": choice, "hidden_errors": hidden_errors}
+        paths |= {"error_short": error_short, "error_long": error_long}
         with together() as outputs:
-            writer = outputs.enter_context(create_stack(output, grid, months, unit=unit, filled=filled, **tags))
-            errors = [
-                outputs.enter_context(create_raster(path, grid, unit=unit, descriptions=[name])) if path else None
-                for path, name in ((error_short, "eps1, short gaps"), (error_long, "eps2, long gap"))
-            ]
-            flag_writer = None
-            if flags:
-                options = tags | {"quantity": "0 observed, 1 short gap, 2 long gap", "unit": ""}
-                options |= {"dtype": "uint8", "nodata": NODATA_FLAG, "filled": filled}
-                flag_writer = outputs.enter_context(create_stack(flags, grid, months, **options))
-            rest = report.part(0.8 if labels is not None else 0.0, 1.0)
-            _write_windows(stack, labels, solver, (writer, *errors, flag_writer), memory_mb, rest)
-    short, long = solver.months_by_flag(~present)
+            writers = _open(outputs, paths, stack, stack.filled | ~present)
+            rest = say.part(0.8 if labels is not None else 0.0, 1.0)
+            _write_windows(stack, labels, solver, writers, maps, memory_mb, rest)
+            solver.require_some()
+            if report:
+                facts = GapFacts(stack, present, settings, maps, class_map, chosen, solver.distinct)
+                stage_text(outputs, report, gap_page(facts).render())
     result = FillGapsResult(
         Path(output),
-        *(Path(path) if path else None for path in (error_short, error_long, flags)),
+        *(Path(path) if path else None for path in (error_short, error_long, flags, choice, hidden_errors, report)),
         months[~present],
-        short,
-        long,
+        *(solver.months_filled(~present, kind) for kind in (SHORT_GAP, LONG_GAP)),
         solver.cells,
+        solver.too_short,
         solver.distinct,
         *solver.median_errors(),
     )
-    report.say(f"{result.cells} cells filled from {result.distinct} distinct series")
+    say.say(f"{result.cells - result.too_short} cells filled from {result.distinct} distinct series")
+    if result.too_short:
+        say.warn(f"{result.too_short} cells have too few observed months to be filled and keep their gaps")
     return result
 
 
@@ -158,6 +186,13 @@ def _tell(report: Reporter, months: np.ndarray, present: np.ndarray) -> None:
     report.say(f"{describe_months(months)}, {(~present).sum()} of them missing: {list_months(months[~present], 40)}")
     if present.all():
         report.warn("no month is missing everywhere; only gaps of single cells are filled")
+    inside = np.flatnonzero(present)
+    ends = np.concatenate([months[: inside[0]], months[inside[-1] + 1 :]])
+    if ends.size:
+        report.warn(
+            f"{list_months(ends)}: before the first or after the last observation; values there are extrapolated, and "
+            "the errors do not hold for them"
+        )
 
 
 def _mascon_labels(path: str | Path, grid: Grid) -> np.ndarray:
@@ -168,110 +203,77 @@ def _mascon_labels(path: str | Path, grid: Grid) -> np.ndarray:
     return labels
 
 
+def _chosen_cells(path: str | Path, grid: Grid, report: Reporter) -> list[tuple[str, int, int]]:
+    """Name, row and column of the cells under points."""
+    found = read_well_points(path, grid)
+    rows, columns, inside = cells_of_points(grid, found.x, found.y)
+    if not inside.all():
+        report.warn(f"{(~inside).sum()} of {inside.size} points of {path} lie outside the map and are left out")
+    return [(found.names[k], int(rows[k]), int(columns[k])) for k in np.flatnonzero(inside)]
+
+
+def _open(
+    outputs: ExitStack, paths: dict[str, str | Path | None], stack: MonthlyStack, filled: np.ndarray
+) -> dict[str, RasterWriter | None]:
+    """Writers of the wanted outputs."""
+    grid, months, unit = stack.grid, stack.months, stack.unit() or "cm"
+    tags = {"quantity": stack.quantity, "baseline": stack.baseline, "step": "fillgaps", "filled": filled}
+    flag_tags = tags | {"quantity": "0 observed, 1 short gap, 2 long gap", "dtype": "uint8", "nodata": NODATA_FLAG}
+    singles = {
+        "error_short": (["error of short gaps"], unit),
+        "error_long": (["error of the long gap"], unit),
+        "choice": (CHOICE_NAMES, ""),
+        "hidden_errors": (HIDDEN_NAMES, unit),
+    }
+    writers: dict[str, RasterWriter | None] = {}
+    for name, path in paths.items():
+        if not path:
+            writers[name] = None
+        elif name in singles:
+            names, band_unit = singles[name]
+            made = create_raster(path, grid, len(names), unit=band_unit, descriptions=names)
+            writers[name] = outputs.enter_context(made)
+        else:
+            options = flag_tags if name == "flags" else tags
+            band_unit = "" if name == "flags" else unit
+            writers[name] = outputs.enter_context(create_stack(path, grid, months, unit=band_unit, **options))
+    return writers
+
+
 def _write_windows(
     stack: MonthlyStack,
     labels: np.ndarray | None,
-    solver: _Solver,
-    writers: tuple[RasterWriter | None, ...],
+    solver: GapSolver,
+    writers: dict[str, RasterWriter | None],
+    maps: np.ndarray | None,
     memory_mb: float,
     report: Reporter,
 ) -> None:
-    """Fill window by window and write what is wanted: filled stack, eps1, eps2, flags."""
+    """Fill window by window and write what is wanted; `maps` takes `COLUMNS` of every cell."""
     windows = plan_windows(stack.grid, BYTES_PER_VALUE * stack.bands, memory_mb=memory_mb * (1 - CACHE_SHARE))
     for number, window in enumerate(windows):
-        values = stack.read(*window.slices)
-        cells = values.reshape(stack.bands, -1)
+        cells = stack.read(*window.slices).reshape(stack.bands, -1)
         valid = np.isfinite(cells).any(axis=0)
         part = report.part(number / len(windows), (number + 1) / len(windows))
         label = None if labels is None else labels[window.slices].ravel()[valid]
         solved = solver.fill(np.ascontiguousarray(cells[:, valid].T, dtype=np.float64), label, part)
-        layers = [np.full(cells.shape, np.nan, np.float32), *np.full((2, 1, cells.shape[1]), np.nan, np.float32)]
-        layers.append(np.full(cells.shape, NODATA_FLAG, np.uint8))
-        for layer, result in zip(layers, solved, strict=True):
-            layer[..., valid] = result.T
-        for writer, layer in zip(writers, layers, strict=True):
-            if writer is not None:
-                writer.write(layer.reshape(-1, window.rows, window.columns), window.row, window.column)
+        table = dict(zip(COLUMNS, solved.table.T, strict=True))
+        layers = {
+            "output": solved.filled.T,
+            "flags": solved.flags.T,
+            "choice": np.stack([table[name] for name in CHOICES]),
+            "hidden_errors": np.stack([table[name] for name in HIDDEN]),
+            "error_short": table["short_error"][None],
+            "error_long": table["long_error"][None],
+        }
+        for name, values in layers.items():
+            if writers[name] is not None:
+                kind, empty = (np.uint8, NODATA_FLAG) if name == "flags" else (np.float32, np.nan)
+                layer = np.full((len(values), valid.size), empty, kind)
+                layer[:, valid] = values
+                writers[name].write(layer.reshape(-1, window.rows, window.columns), window.row, window.column)
+        if maps is not None:
+            layer = np.full((len(COLUMNS), valid.size), np.nan, np.float32)
+            layer[:, valid] = solved.table.T
+            maps[(slice(None), *window.slices)] = layer.reshape(-1, window.rows, window.columns)
         part(1.0)
-
-
-@dataclass
-class _Solver:
-    """Fills series and keeps the answers of those it has met, within a share of the memory budget."""
-
-    months: np.ndarray
-    settings: dict[str, object]
-    memory_mb: float
-    cells: int = 0
-    distinct: int = 0
-    _known: dict[bytes, tuple] = field(default_factory=dict)
-    _mascon: tuple | None = None
-    _errors: list[np.ndarray] = field(default_factory=list)
-    _kind: np.ndarray | None = None
-
-    def solve_mascons(self, stack: MonthlyStack, labels: np.ndarray, memory_mb: float, report: Reporter) -> None:
-        """Solve the mean series of each mascon."""
-        count = int(labels.max())
-        sums, total = np.zeros((2, self.months.size, count))
-        weights = stack.grid.row_weights()[:, None]
-        for window in plan_windows(stack.grid, BYTES_PER_VALUE * stack.bands, memory_mb=memory_mb):
-            found = support_sums(stack.read(*window.slices), labels[window.slices], weights[window.row_slice], count)
-            sums, total = sums + found[0], total + found[1]
-        means = np.divide(sums, total, out=np.full_like(sums, np.nan), where=total > 0).T
-        # Means of equal float32 values differ in the last bits of float64: round, so that they stay equal.
-        self._mascon = self._solve(means.astype(np.float32).astype(np.float64), report)
-
-    def fill(self, series: np.ndarray, labels: np.ndarray | None, report: Reporter) -> tuple[np.ndarray, ...]:
-        """Filled series, eps1, eps2 and flags, the errors of shape (n_series, 1)."""
-        self.cells += len(series)
-        filled = np.empty(series.shape)
-        errors = np.full((len(series), 2), np.nan)
-        flags = np.zeros(series.shape, np.uint8)
-        alone = np.ones(len(series), bool)
-        if labels is not None and self._mascon is not None:
-            alone = labels == 0
-            answers = [part[labels[~alone] - 1] for part in self._mascon]
-            missing = np.isnan(series[~alone])
-            filled[~alone] = np.where(missing, answers[0], series[~alone])
-            errors[~alone] = answers[1]
-            flags[~alone] = np.where(missing, answers[2], OBSERVED)
-            # A month that this cell lacks and its mascon has comes from the mascon's other cells.
-            flags[~alone] = np.where(missing & (answers[2] == OBSERVED), SHORT_GAP, flags[~alone])
-        if alone.any():
-            filled[alone], errors[alone], flags[alone] = self._fill_alone(series[alone], report)
-        self._note(errors, flags)
-        return filled, errors[:, :1], errors[:, 1:], flags
-
-    def _fill_alone(self, series: np.ndarray, report: Reporter) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        first, place = distinct_rows(series)
-        keys = [series[row].tobytes() for row in first]
-        new = [number for number, key in enumerate(keys) if key not in self._known]
-        filled, errors = np.empty((len(first), series.shape[1])), np.empty((len(first), 2))
-        flags = np.empty(filled.shape, np.uint8)
-        if new:
-            filled[new], errors[new], flags[new] = self._solve(series[first[new]], report)
-        for number in set(range(len(first))) - set(new):
-            filled[number], errors[number], flags[number] = self._known[keys[number]]
-        room = CACHE_SHARE * self.memory_mb * 1e6 / (25 * series.shape[1]) - len(self._known)
-        for number in new[: max(int(room), 0)]:
-            self._known[keys[number]] = filled[number], errors[number], flags[number]
-        return filled[place], errors[place], flags[place]
-
-    def _solve(self, series: np.ndarray, report: Reporter) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        solved: SsaResult = fill_gaps(series, self.months, progress=report, **self.settings)
-        self.distinct += solved.distinct
-        return solved.filled, np.column_stack([solved.short_error, solved.long_error]), solved.flags
-
-    def _note(self, errors: np.ndarray, flags: np.ndarray) -> None:
-        self._errors.append(errors.astype(np.float32))
-        kind = flags.max(axis=0, initial=OBSERVED)
-        self._kind = kind if self._kind is None else np.maximum(self._kind, kind)
-
-    def median_errors(self) -> tuple[float, float]:
-        """Medians of eps1 and eps2 over cells; NaN where none is known."""
-        errors = np.concatenate(self._errors)
-        return tuple(float(np.nanmedian(column)) if np.isfinite(column).any() else np.nan for column in errors.T)
-
-    def months_by_flag(self, missing: np.ndarray) -> tuple[int, int]:
-        """How many of the `missing` months are short and how many long gaps (in any cell)."""
-        return tuple(int(np.count_nonzero(missing & (self._kind == flag))) for flag in (SHORT_GAP, LONG_GAP))

@@ -113,7 +113,7 @@ def test_a_record_of_nodata_is_refused(tmp_path, grid):
 
 def test_cancelling_leaves_no_file(record, tmp_path):
     def cancel(fraction, message):
-        if "SSA" in message:
+        if "Gap filling" in message:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,57 @@
+"""Small maps for reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.report.figures import new_figure, optional_figure, tidy, to_png
+
+MOST_PIXELS = 600  # along a side; larger maps are thinned
+
+
+@optional_figure
+def map_panels(
+    grid: Grid, panels: Sequence[tuple[str, np.ndarray]], label: str, *, diverging: bool = False, columns: int = 2
+) -> bytes:
+    """Maps on one colour scale, cut off at the 2nd and 98th percentile.
+
+    Parameters
+    ----------
+    panels : sequence of (title, values)
+        Values of shape (rows, columns), NaN not drawn.
+    label : str
+        Quantity and unit.
+    diverging : bool
+        Whether zero has a meaning: red below, white at zero, blue above.
+    """
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    west, south, east, north = grid.extent
+    aspect = 1 / max(np.cos(np.radians((south + north) / 2)), 0.2) if grid.is_geographic else 1.0
+    height = np.clip(4.0 * aspect * (north - south) / (east - west), 1.6, 5.0)
+    figure = new_figure(4.4 * columns + 0.8, (height + 0.5) * rows)
+    all_axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
+    known = np.concatenate([values[np.isfinite(values)] for _, values in panels])
+    low, high = np.quantile(known, [0.02, 0.98]) if known.size else (0.0, 1.0)
+    if diverging:
+        high = max(abs(low), abs(high)) or 1.0
+        low = -high
+    step = max(1, -(-max(grid.shape) // MOST_PIXELS))
+    for axes, (title, values) in zip(all_axes, panels, strict=False):
+        image = axes.imshow(
+            values[::step, ::step],
+            extent=(west, east, south, north),
+            cmap="RdBu" if diverging else "viridis",
+            vmin=low,
+            vmax=high if high > low else low + 1,
+            interpolation="nearest",
+            aspect=aspect,
+        )
+        tidy(axes, "", "", title)
+    for axes in all_axes[len(panels) :]:
+        axes.set_visible(False)
+    figure.colorbar(image, ax=list(all_axes[: len(panels)]), label=label, shrink=0.8, extend="both")
+    return to_png(figure)
