@@ -168,7 +168,12 @@ def _fill_short(results: StageResults, record: Record, stages: Stages, tick: Cal
     """Stage a: the months around the long gap joined together, one window and number of modes."""
     joined = ~record.long
     run = fill(
-        results.filled[:, joined], record.short[joined], stages.short_window, stages.short_modes, keep_components=True
+        results.filled[:, joined],
+        record.short[joined],
+        stages.short_window,
+        stages.short_modes,
+        keep_components=True,
+        tick=tick,
     )
     results.filled[:, record.short] = run.gap_values[:, -1]
     results.short_passes = run.passes[:, -1]
@@ -197,7 +202,7 @@ def _fill_long(
     for window in np.unique(results.long_window):
         rows = np.flatnonzero(results.long_window == window)
         modes = results.long_modes[rows]
-        run = fill(short_filled[rows], record.long, window, modes, keep_components=not stages.searches)
+        run = fill(short_filled[rows], record.long, window, modes, keep_components=not stages.searches, tick=tick)
         last = np.arange(rows.size), modes - 1
         results.filled[np.ix_(rows, np.flatnonzero(record.long))] = run.gap_values[last]
         results.long_passes[rows] += run.passes[last]
@@ -226,7 +231,7 @@ def hide_years(short_filled: np.ndarray, record: Record, stages: Stages, tick: C
             batch = slice(start, start + at_once)
             n_masks = len(masks[batch])
             gap_of = np.repeat(np.arange(n_masks), b)
-            run = fill(np.tile(series, (n_masks, 1)), masks[batch], window, modes.max(), gap_of=gap_of)
+            run = fill(np.tile(series, (n_masks, 1)), masks[batch], window, modes.max(), gap_of=gap_of, tick=tick)
             fills = run.gap_values.reshape(n_masks, b, -1, run.gap_values.shape[2])
             for year, (mask, fill_of_year) in enumerate(zip(masks[batch], fills, strict=True), start):
                 error = fill_of_year[:, modes - 1] - series[:, None, mask]
