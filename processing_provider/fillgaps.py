@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from qgis.core import QgsProcessing, QgsProcessingParameterVectorLayer
-
 from gwsa_qgis.processing_provider.base import GwsaAlgorithm, tr
 from gwsa_qgis.processing_provider.values import Values
+from qgis.core import QgsProcessing, QgsProcessingParameterVectorLayer
 
 
 class FillGaps(GwsaAlgorithm):

@@ -8,36 +8,61 @@ from gwsa_qgis.processing_provider.base import GwsaAlgorithm, tr
 from gwsa_qgis.processing_provider.values import Values
 from qgis.core import QgsProcessing, QgsProcessingParameterMultipleLayers
 
+MODELS = ("auto", "noah", "clsm", "vic", "mean")
+
 
 class ImportGldas(GwsaAlgorithm):
-    """Read GLDAS Noah monthly files into three monthly stacks."""
+    """Read monthly GLDAS files into monthly stacks, with the spread between models."""
 
     ID = "importgldas"
     NAME = "Import GLDAS storages"
     GROUP = "import"
-    TAGS = ("GLDAS", "Noah", "soil moisture", "snow", "canopy")
-    SUMMARY = "Reads GLDAS Noah 2.1 monthly files into stacks of soil moisture, snow and canopy water storage in cm."
-    HELP = """<p>SMS is the sum of the four soil layers (0-200 cm), SWE the snow water equivalent, CWS the canopy water
-    storage. The files' kg m<sup>-2</sup> (mm) become cm. Months come from the files themselves; a month without a file
-    is a band of NoData. Give either the files or the folder that holds them.</p>"""
+    TAGS = ("GLDAS", "Noah", "CLSM", "VIC", "soil moisture", "snow", "canopy", "uncertainty")
+    SUMMARY = "Reads monthly GLDAS files (Noah, CLSM, VIC) into stacks of soil moisture, snow and canopy water in cm."
+    HELP = """<p>SMS is the soil moisture of all layers (Noah: four, 0-200 cm; VIC: three; CLSM: the one variable of the
+    whole profile, which reaches down to bedrock and so holds water that other models leave to groundwater), SWE the
+    snow water equivalent, CWS the canopy water storage. The files' kg m<sup>-2</sup> (mm) become cm. Each file's month
+    is in its name and must agree with its time axis; a month without a file is a band of NoData, a month twice, mixed
+    versions and mixed resolutions of one model are refused. Give either the files or the folder that holds them.</p>
+    <p>Files of several models may be given together. <i>Model</i> says whose storages are written: auto takes Noah
+    where it is there; mean averages the models where all have a value. SPREAD is the standard deviation (n - 1)
+    between the models of the anomaly of SMS + SWE + CWS to the mean of the baseline months that all of them have: the
+    uncertainty that the choice of a land-surface model brings to groundwater. Models on coarser cells (VIC and CLSM, 1
+    degree) are interpolated bilinearly to the cells written, where the coast takes the values of the nearest land
+    cells.</p>"""
 
     def declare(self) -> None:
         self.add(
             QgsProcessingParameterMultipleLayers(
                 "INPUTS", tr("Monthly files"), QgsProcessing.SourceType.TypeFile, optional=True
             ),
-            "GLDAS_NOAH025_M.AYYYYMM.021.nc4 files, in any order.",
+            "GLDAS_NOAH025_M.AYYYYMM.021.nc4 and the like, in any order.",
         )
-        self.add_folder("FOLDER", "Folder of monthly files", "Used when no files are given.", optional=True)
+        self.add_folder(
+            "FOLDER",
+            "Folder of monthly files",
+            "Used when no files are given; its sub-folders when it has none itself.",
+            optional=True,
+        )
         self.add_raster(
             "TEMPLATE",
             "Template",
             "A raster on the same 0.25 deg grid (the TWSA stack) whose extent is taken; the whole file when empty.",
             optional=True,
         )
+        self.add_choice("MODEL", "Model", "Whose storages are written.", list(MODELS), MODELS[0])
+        self.add_text("BASELINE_START", "Baseline starts", "YYYY-MM, for SPREAD", "2004-01", False, advanced=True)
+        self.add_text("BASELINE_END", "Baseline ends", "YYYY-MM, included", "2009-12", False, advanced=True)
         self.add_raster_output("SMS", "Soil moisture storage", "Monthly stack, cm.", "sequential")
         self.add_raster_output("SWE", "Snow water equivalent", "Monthly stack, cm.", "sequential")
         self.add_raster_output("CWS", "Canopy water storage", "Monthly stack, cm.", "sequential")
+        self.add_raster_output(
+            "SPREAD",
+            "Spread between models",
+            "Monthly stack, cm: standard deviation between the models. Needs files of at least two.",
+            "sequential",
+            optional=True,
+        )
         self.add_memory()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
@@ -50,6 +75,10 @@ class ImportGldas(GwsaAlgorithm):
             values.output("CWS"),
             folder=values.file("FOLDER"),
             template=values.raster("TEMPLATE"),
+            model=values.choice("MODEL"),
+            spread=values.output("SPREAD"),
+            baseline_start=values.text("BASELINE_START"),
+            baseline_end=values.text("BASELINE_END"),
             memory_mb=values.integer("MEMORY"),
             progress=progress,
         )

@@ -15,6 +15,15 @@ CF_UNITS = re.compile(
     r"^\s*([a-z]+?)s?\s+since\s+(\d{1,4})-(\d{1,2})-(\d{1,2})(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?"
 )
 GREGORIAN = ("", "standard", "gregorian", "proleptic_gregorian", "julian")
+# Days before each month of the calendars of climate models, the same in every year.
+FIRST_DAYS = {
+    "noleap": np.array([0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365]),
+    "all_leap": np.array([0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 366]),
+    "360_day": np.arange(13) * 30,
+}
+FIRST_DAYS |= {"365_day": FIRST_DAYS["noleap"], "366_day": FIRST_DAYS["all_leap"]}
+# Decimal years of four digits behind the point are exact to this share of a month.
+TWELFTH_TOLERANCE = 0.02
 MODIFIED_JULIAN_EPOCH = np.datetime64("1858-11-17T00:00:00", "s")
 
 
@@ -26,9 +35,10 @@ def decode_times(values: np.ndarray, units: str, calendar: str = "", what: str =
     values : (n_times,) array
     units : str
         CF units such as ``days since 2002-01-01T00:00:00Z``; without them, values between 1900 and 2100 are
-        decimal years and values between 40000 and 80000 modified Julian days.
+        decimal years (those that count twelfths of a year are months), values between 40000 and 80000 modified Julian
+        days, and whole numbers that spell YYYYMM or YYYYMMDD are what they spell.
     calendar : str
-        CF calendar; ``noleap`` and ``360_day`` are understood beside the ordinary one.
+        CF calendar; ``noleap``, ``all_leap`` and ``360_day`` are understood beside the ordinary one.
     what : str
         Names the input in errors.
 
@@ -42,18 +52,50 @@ def decode_times(values: np.ndarray, units: str, calendar: str = "", what: str =
         If the axis cannot be understood.
     """
     values = np.asarray(values, float)
+    if not np.isfinite(values).all() or (np.abs(values) > 1e12).any():
+        raise InvalidMonths(f"the time axis of {what} has missing values", "give a file whose times are all there")
     found = CF_UNITS.match(units.lower())
     if found:
-        return _decode_cf(values, found, calendar.lower(), what)
-    if values.size and np.isfinite(values).all():
-        if (values > 1900).all() and (values < 2100).all() and not (values == values.astype(int)).all():
-            return decimal_years_to_times(values)
-        if (values > 40000).all() and (values < 80000).all():
-            return MODIFIED_JULIAN_EPOCH + np.round(values * 86400).astype("timedelta64[s]")
-    raise InvalidMonths(
-        f"the time axis of {what} cannot be understood (units {units!r}, first value {values[:1]})",
-        "give a file whose time has CF units (days since ...), or give the start month",
-    )
+        return _decode_cf(values, found, calendar.lower().strip(), what)
+    times = _decode_bare(values) if values.size else None
+    if times is None:
+        raise InvalidMonths(
+            f"the time axis of {what} cannot be understood (units {units!r}, first value {values[:1]})",
+            "give a file whose time has CF units (days since ...), or give the start month",
+        )
+    return times
+
+
+def _decode_bare(values: np.ndarray) -> np.ndarray | None:
+    """Instants of values that have no CF units; None when they are of no kind that is known."""
+    low, high = values.min(), values.max()
+    whole = (values == values.astype(np.int64)).all()
+    if low > 1900 and high < 2100 and not whole:
+        return _twelfths(values) if values.size > 1 else decimal_years_to_times(values)
+    if low > 40000 and high < 80000:
+        return MODIFIED_JULIAN_EPOCH + np.round(values * 86400).astype("timedelta64[s]")
+    number = np.floor(values).astype(np.int64)
+    for digits, days in ((1, False), (100, True)):
+        year, month, day = number // (100 * digits), number // digits % 100, number % digits if days else number * 0 + 1
+        if low > 190000 * digits and high < 210013 * digits and (month >= 1).all() and (month <= 12).all():
+            start = ((year - 1970) * 12 + month - 1).astype("datetime64[M]").astype("datetime64[D]")
+            return (start + (np.maximum(day, 1) - 1)).astype("datetime64[s]")
+    return None
+
+
+def _twelfths(years: np.ndarray) -> np.ndarray:
+    """Instants of decimal years, of which 2002.0833 may be short for 1 February and 2002.0417 for the middle of January.
+
+    A twelfth of a year is not a calendar month: 2002.0833 is 31 January, and would be a second solution of that month.
+    """
+    twelfths = years * 12
+    for place in (0.0, 0.5):
+        count = np.round(twelfths - place)
+        if (np.abs(twelfths - place - count) <= TWELFTH_TOLERANCE).all():
+            month = (count.astype(int) - 1970 * 12).astype("datetime64[M]")
+            start, stop = month.astype("datetime64[s]"), (month + 1).astype("datetime64[s]")
+            return start + (stop - start) * place
+    return decimal_years_to_times(years)
 
 
 def _decode_cf(values: np.ndarray, found: re.Match, calendar: str, what: str) -> np.ndarray:
@@ -71,12 +113,28 @@ def _decode_cf(values: np.ndarray, found: re.Match, calendar: str, what: str) ->
         )
     if calendar in GREGORIAN:
         return start + np.round(values * SECONDS[unit]).astype("timedelta64[s]")
-    days_per_year = {"noleap": 365, "365_day": 365, "360_day": 360}.get(calendar)
-    if days_per_year is None:
+    if calendar not in FIRST_DAYS:
         raise InvalidMonths(f"{what} uses the calendar {calendar!r}", "give a file with the standard calendar")
-    # Decimal years keep the month right whatever the calendar's number of days.
-    years = values * SECONDS[unit] / 86400 / days_per_year
-    return decimal_years_to_times(to_decimal_years(np.array([start]))[0] + years)
+    return _count_days(values, found, FIRST_DAYS[calendar])
+
+
+def _count_days(values: np.ndarray, found: re.Match, starts: np.ndarray) -> np.ndarray:
+    """Instants in a climate model's calendar, whose years have the same days each, by counting them.
+
+    A share of the year would make 1 March of a year without leap day the 29 February of a real leap year. Year and
+    month are those of the model's calendar; days that a real month lacks become its last day.
+    """
+    year, month, day, *clock = (int(part or 0) for part in found.groups()[1:])
+    per_year = int(starts[-1])
+    origin = year * per_year + starts[month - 1] + day - 1
+    total = np.round(values * SECONDS[found[1]]).astype(np.int64) + clock[0] * 3600 + clock[1] * 60 + clock[2]
+    days, rest = origin + total // 86400, total % 86400
+    within = days % per_year
+    place = np.searchsorted(starts, within, side="right") - 1
+    first = ((days // per_year - 1970) * 12 + place).astype("datetime64[M]")
+    last = (first + 1).astype("datetime64[D]") - 1
+    dates = np.minimum(first.astype("datetime64[D]") + (within - starts[place]), last)
+    return dates.astype("datetime64[s]") + rest.astype("timedelta64[s]")
 
 
 def decimal_years_to_times(years: np.ndarray) -> np.ndarray:

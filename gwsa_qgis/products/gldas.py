@@ -1,34 +1,46 @@
-"""GLDAS monthly land-surface storages (Noah, CLSM, VIC 2.0 and 2.1): soil moisture, snow and canopy water."""
+"""GLDAS monthly land-surface models (Noah, CLSM, VIC; 2.0 and 2.1): which files are there, of which model and month."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gwsa_qgis.errors import InvalidMonths, UnreadableInput
-from gwsa_qgis.products.cube import NetcdfFile
-from gwsa_qgis.products.units import centimetres_per
-from gwsa_qgis.rasters.grid import Grid
-from gwsa_qgis.rasters.warping import read_cut
 
-NAME = re.compile(r"GLDAS_([A-Z]+\d*)_(\w+?)\.A(\d{4})(\d{2})(\d{2})?(?:\.\d{4})?\.(\d{3})\.nc4?$", re.IGNORECASE)
-NOAH_LAYERS = ("SoilMoi0_10cm_inst", "SoilMoi10_40cm_inst", "SoilMoi40_100cm_inst", "SoilMoi100_200cm_inst")
+# Files cut out by the archive's own service end in .nc4.SUB.nc4.
+NAME = re.compile(
+    r"GLDAS_([A-Z]+\d*)_(\w+?)\.A(\d{4})(\d{2})(\d{2})?(?:\.\d{4})?\.(\d{3})(?:\.\w+)*\.nc4?$", re.IGNORECASE
+)
+EXAMPLE = "GLDAS_NOAH025_M.AYYYYMM.021.nc4"
+MODELS = ("noah", "clsm", "vic")
+# Layers without the ending of their time rule: GLDAS-2.0 and -2.1 write _inst at 1 deg and 0.25 deg, CLSM at
+# 0.25 deg writes _tavg. RootMoist of Noah and the root zone and surface of CLSM are parts of what is listed.
 SOIL_LAYERS = {
-    "NOAH": NOAH_LAYERS,
-    # The profile of CLSM holds its root zone and surface layers: one variable is the whole column.
-    "CLSM": ("SoilMoist_P_inst",),
-    "VIC": ("SoilMoi0_30cm_inst", "SoilMoi_depth2_inst", "SoilMoi_depth3_inst"),
+    "noah": ("SoilMoi0_10cm", "SoilMoi10_40cm", "SoilMoi40_100cm", "SoilMoi100_200cm"),
+    "clsm": ("SoilMoist_P",),
+    "vic": ("SoilMoi0_30cm", "SoilMoi_depth2", "SoilMoi_depth3"),
 }
-SNOW, CANOPY = "SWE_inst", "CanopInt_inst"
+SNOW, CANOPY = "SWE", "CanopInt"
+STORAGES = ("SMS", "SWE", "CWS")
 
 
 @dataclass(frozen=True)
 class GldasFile:
-    """A monthly file by its name."""
+    """A monthly file by its name.
+
+    Attributes
+    ----------
+    path : Path
+    model : str
+        Model and resolution as in the name: NOAH025, CLSM10.
+    version : str
+        2.0 or 2.1, with ``early`` for files of the early production stream.
+    month : datetime64[M]
+    """
 
     path: Path
     model: str
@@ -36,10 +48,36 @@ class GldasFile:
     month: np.datetime64
 
     @property
-    def storages(self) -> dict[str, tuple[str, ...]]:
-        """Variables to be summed for each storage."""
-        layers = next(v for name, v in SOIL_LAYERS.items() if self.model.upper().startswith(name))
-        return {"SMS": layers, "SWE": (SNOW,), "CWS": (CANOPY,)}
+    def family(self) -> str:
+        """Model without its resolution: one of `MODELS`."""
+        return self.model.lower().rstrip("0123456789")
+
+    @property
+    def layers(self) -> dict[str, tuple[str, ...]]:
+        """Variables, without the ending of their time rule, whose sum is each storage."""
+        return {"SMS": SOIL_LAYERS[self.family], "SWE": (SNOW,), "CWS": (CANOPY,)}
+
+
+@dataclass(frozen=True)
+class GldasModel:
+    """The files of one model, oldest first, each month once."""
+
+    files: tuple[GldasFile, ...]
+
+    @property
+    def family(self) -> str:
+        """One of `MODELS`."""
+        return self.files[0].family
+
+    @property
+    def name(self) -> str:
+        """Model, resolution and version, as ``NOAH025 2.1``."""
+        return f"{self.files[0].model} {self.files[0].version}"
+
+    @property
+    def months(self) -> np.ndarray:
+        """Months that have a file, datetime64[M]."""
+        return np.array([file.month for file in self.files], dtype="datetime64[M]")
 
 
 def recognise(path: str | Path) -> bool:
@@ -47,100 +85,78 @@ def recognise(path: str | Path) -> bool:
     return bool(NAME.search(Path(path).name))
 
 
-def list_files(inputs: str | Path | Iterable[str | Path]) -> list[GldasFile]:
-    """Monthly files of a folder or a list, in order of their months.
+def list_models(inputs: str | Path | Iterable[str | Path]) -> dict[str, GldasModel]:
+    """Monthly files of a folder or a list by model, in the order of `MODELS`; files are not opened.
+
+    A folder's own files are taken; if it has none, those of its sub-folders (one for each model).
 
     Raises
     ------
     UnreadableInput
-        If there is none, or one is not a monthly GLDAS file, or models or versions are mixed.
+        If there is none, or one is not a monthly file of these models, or grids or versions are mixed.
     InvalidMonths
-        If a month is there twice.
+        If a model's month is there twice.
     """
+    paths, where = _paths(inputs)
+    if not paths:
+        raise UnreadableInput(f"{where} holds no GLDAS file ({EXAMPLE})", "give the monthly files as downloaded")
+    files = sorted((_parse(path) for path in paths), key=lambda file: (file.month, file.path.name))
+    by_family = {family: [file for file in files if file.family == family] for family in MODELS}
+    models = {family: GldasModel(tuple(found)) for family, found in by_family.items() if found}
+    for model in models.values():
+        _check_doubled(model.files)
+        _check_one_kind(model.files, where, lambda file: f"{file.model} {file.version}")
+    _check_one_kind(files, where, lambda file: file.version)
+    return models
+
+
+def _paths(inputs: str | Path | Iterable[str | Path]) -> tuple[list[Path], str]:
     if isinstance(inputs, (str, Path)) and Path(inputs).is_dir():
         paths = [path for path in sorted(Path(inputs).iterdir()) if recognise(path)]
-        where = f"the folder {inputs}"
-    else:
-        paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(path) for path in inputs]
-        where = "the list of files"
-    if not paths:
-        raise UnreadableInput(
-            f"{where} holds no GLDAS file (GLDAS_NOAH025_M.AYYYYMM.021.nc4)", "give the monthly files as downloaded"
-        )
-    files = sorted((_parse(path) for path in paths), key=lambda file: file.month)
-    kinds = sorted({f"{file.model} {file.version}" for file in files})
-    if len(kinds) > 1:
-        raise UnreadableInput(
-            f"{where} mixes GLDAS products ({', '.join(kinds)})", "give files of one model and version"
-        )
-    for first, second in zip(files, files[1:], strict=False):
-        if first.month == second.month:
-            raise InvalidMonths(
-                f"{first.month} is there twice ({first.path.name} and {second.path.name})", "remove one of them"
-            )
-    return files
+        paths = paths or [path for path in sorted(Path(inputs).glob("*/*")) if recognise(path)]
+        return paths, f"the folder {inputs}"
+    paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(path) for path in inputs]
+    return paths, "the list of files"
 
 
 def _parse(path: Path) -> GldasFile:
     found = NAME.search(path.name)
     if not found:
         raise UnreadableInput(
-            f"{path} has no name of a GLDAS file (GLDAS_NOAH025_M.AYYYYMM.021.nc4), so its month is not known",
+            f"{path} has no name of a GLDAS file ({EXAMPLE}), so its month is not known",
             "keep the names as downloaded",
         )
-    model, interval, year, month, day, version = found.groups()
-    if interval.upper() != "M" or day:
-        raise UnreadableInput(f"{path} is not monthly ({interval})", "give the monthly files (GLDAS_..._M.AYYYYMM...)")
-    if not any(model.upper().startswith(name) for name in SOIL_LAYERS):
-        raise UnreadableInput(f"{path} is of the model {model}", f"give files of {', '.join(SOIL_LAYERS)}")
-    return GldasFile(path, model.upper(), version, np.datetime64(f"{year}-{month}", "M"))
-
-
-def grid_of(file: GldasFile) -> Grid:
-    """Grid of a file's soil moisture."""
-    with NetcdfFile(file.path) as opened:
-        return opened.cube(_present(opened, file.storages["SMS"][0])).grid
-
-
-def read_storages(file: GldasFile, grid: Grid, wanted: Iterable[str] = ("SMS", "SWE", "CWS")) -> dict[str, np.ndarray]:
-    """Read storages in cm on `grid`, whose cells must be the file's; NaN outside and where the model has no land.
-
-    Raises
-    ------
-    UnreadableInput
-        If a variable is absent.
-    InvalidMonths
-        If the file's time is not the month of its name.
-    GridMismatch
-        If cells differ.
-    """
-    with NetcdfFile(file.path) as opened:
-        result, checked = {}, False
-        for storage in wanted:
-            total = np.zeros(grid.shape, np.float64)
-            for variable in file.storages[storage]:
-                cube = opened.cube(_present(opened, variable))
-                if not checked:
-                    _check_month(file, cube.times())
-                    checked = True
-                factor = centimetres_per(cube.unit, "", f"{variable} in {file.path}")
-                total += read_cut(cube, grid, [0])[0].astype(float) * factor
-            result[storage] = total.astype(np.float32)
-        return result
-
-
-def _present(opened: NetcdfFile, variable: str) -> str:
-    if not opened.find(variable):
+    model, stream, year, month, day, version = found.groups()
+    if version == "022":
         raise UnreadableInput(
-            f"{opened.path} lacks {variable}; it has {', '.join(opened.variables()) or 'no gridded variable'}",
-            "download the file with all its soil layers, snow and canopy water",
+            f"{path} is of GLDAS-2.2, which assimilates GRACE: its storages are not independent of TWSA",
+            "give GLDAS-2.1; GWS_tavg of GLDAS-2.2 is read by gwsa:monthlystack, PRODUCT background",
         )
-    return variable
+    parts = stream.upper().split("_")
+    if parts[0] != "M" or parts[1:] not in ([], ["EP"]) or day:
+        raise UnreadableInput(f"{path} is not monthly ({stream})", "give the monthly files (GLDAS_..._M.AYYYYMM...)")
+    if model.lower().rstrip("0123456789") not in MODELS:
+        raise UnreadableInput(f"{path} is of the model {model}", f"give files of {', '.join(MODELS).upper()}")
+    if not 1 <= int(month) <= 12:
+        raise InvalidMonths(f"{path} is of the month {month}", "keep the names as downloaded")
+    number = f"{int(version[:2])}.{version[2]}" + (" early" if parts[1:] else "")
+    return GldasFile(path, model.upper(), number, np.datetime64(f"{year}-{month}", "M"))
 
 
-def _check_month(file: GldasFile, times: np.ndarray | None) -> None:
-    if times is not None and times.size and times[0].astype("datetime64[M]") != file.month:
-        raise InvalidMonths(
-            f"{file.path} holds {times[0].astype('datetime64[M]')} although its name says {file.month}",
-            "fetch the file again, or give it its own name back",
+def _check_doubled(files: Sequence[GldasFile]) -> None:
+    for first, second in zip(files, files[1:], strict=False):
+        if first.month == second.month:
+            raise InvalidMonths(
+                f"{first.month} is there twice ({first.path.name} and {second.path.name})", "remove one of them"
+            )
+
+
+def _check_one_kind(files: Sequence[GldasFile], where: str, kind_of: object) -> None:
+    kinds: dict[str, GldasFile] = {}
+    for file in files:
+        kinds.setdefault(kind_of(file), file)
+    if len(kinds) > 1:
+        listing = ", ".join(f"{kind} as in {file.path.name}" for kind, file in sorted(kinds.items()))
+        raise UnreadableInput(
+            f"{where} mixes GLDAS products ({listing})", "give files of one resolution and version for each model"
         )

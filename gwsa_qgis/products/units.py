@@ -9,9 +9,12 @@ CM_PER_UNIT = {
     "centimeter": 1.0,
     "centimeters": 1.0,
     "centimetre": 1.0,
+    "centimetres": 1.0,
     "mm": 0.1,
     "millimeter": 0.1,
     "millimeters": 0.1,
+    "millimetre": 0.1,
+    "millimetres": 0.1,
     "kgm-2": 0.1,
     "kg/m2": 0.1,
     "kg/m^2": 0.1,
@@ -20,6 +23,7 @@ CM_PER_UNIT = {
     "meter": 100.0,
     "metre": 100.0,
     "meters": 100.0,
+    "metres": 100.0,
 }
 
 

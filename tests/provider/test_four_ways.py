@@ -29,10 +29,16 @@ NAMES = (
 )
 
 
+# Outputs that the sample's files cannot give: CSR publishes no uncertainty, one land model has no spread.
+NOT_IN_THE_SAMPLE = {("importgrace", "UNCERTAINTY"), ("importgldas", "SPREAD")}
+
+
 def destinations(algorithm, folder: Path) -> dict[str, str]:
-    """A path for every output of an algorithm, optional ones too."""
+    """A path for every output of an algorithm that its inputs can give, optional ones too."""
     found = {}
     for parameter in algorithm.destinationParameterDefinitions():
+        if (algorithm.name(), parameter.name()) in NOT_IN_THE_SAMPLE:
+            continue
         if isinstance(parameter, QgsProcessingParameterFolderDestination):
             suffix = ""
         elif isinstance(parameter, QgsProcessingParameterVectorDestination):
