@@ -20,7 +20,8 @@ class AquiferClasses(GwsaAlgorithm):
     HELP = """<p>WHYMAP's HYGEO2 joins structure and recharge: 11-15 major groundwater basin with recharge below 2, 2-20,
     20-100, 100-300 and above 300 mm per year; 22-25 complex structure with recharge below 20, 20-100, 100-300 and above
     300; 33 and 34 local and shallow aquifers with recharge below and above 100. Class 88 (ice sheet) is dropped. A
-    class is not one connected aquifer. Any other whole-number field may be used.</p>
+    class is not one connected aquifer. Any other field of whole numbers or of texts may be used; texts are numbered in
+    the order of the alphabet, as the log and the raster's metadata (GWSA_CLASSES) say.</p>
     <p>A coarse cell has the class that most of its area has.</p>"""
 
     def declare(self) -> None:
@@ -32,7 +33,7 @@ class AquiferClasses(GwsaAlgorithm):
         )
         self.add(
             QgsProcessingParameterField("FIELD", tr("Class field"), "HYGEO2", "INPUT"),
-            "Field with the class as a whole number.",
+            "Field with the class, as a whole number or as a text.",
         )
         self.add_raster("TEMPLATE", "Template", "A raster on the fine grid.")
         self.add_number(

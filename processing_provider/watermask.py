@@ -19,7 +19,8 @@ class WaterMask(GwsaAlgorithm):
     SUMMARY = "Masks fine cells that permanent water covers, from JRC Global Surface Water yearly classes."
     HELP = """<p>A pixel is water when any of the given years has class 3 (permanent). A cell of the template is masked when
     the covered share of its area reaches the threshold. Tiles of several places and years may be mixed. Places outside
-    all tiles are unknown, and are masked.</p><p>Output: 1 = use, NoData = masked.</p>"""
+    all tiles are unknown, and are masked: cells that lie between tiles are counted, and so are years that a place lacks.</p>
+    <p>Output: 1 = use, NoData = masked.</p>"""
 
     def declare(self) -> None:
         self.add(
@@ -30,6 +31,8 @@ class WaterMask(GwsaAlgorithm):
         self.add_number(
             "THRESHOLD", "Covered share", "Share of a cell from which it is masked.", 0.5, 0.0, 1.0, whole=False
         )
+        self.add_number("START_YEAR", "First year", "Years before are left out; all when empty.", None, optional=True)
+        self.add_number("END_YEAR", "Last year", "Years after are left out; all when empty.", None, optional=True)
         self.add_raster_output("OUTPUT", "Water mask", "1 = use, NoData = permanent water or unknown.", "mask")
         self.add_memory()
 
@@ -41,6 +44,8 @@ class WaterMask(GwsaAlgorithm):
             values.raster("TEMPLATE"),
             values.output("OUTPUT"),
             threshold=values.number("THRESHOLD"),
+            start_year=values.integer("START_YEAR"),
+            end_year=values.integer("END_YEAR"),
             memory_mb=values.integer("MEMORY"),
             progress=progress,
         )

@@ -15,11 +15,13 @@ from gwsa_qgis.rasters.grid import Grid, grid_from_centres
 from gwsa_qgis.rasters.raster import EVERYTHING, span
 
 SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".netcdf")
+# ECMWF's dimension of final and provisional values: where the first has none, the next has.
+RELEASES = "expver"
 SUBDATASET = re.compile(r'^(?:NETCDF|HDF5):"?(.+?)"?(?:://?|:)([^:"]+)$', re.IGNORECASE)
 AXIS_NAMES = {
     "lat": ("lat", "latitude", "lats", "nlat"),
     "lon": ("lon", "longitude", "lons", "long", "nlon"),
-    "time": ("time", "t", "month", "date"),
+    "time": ("time", "t", "month", "date", "valid_time"),
 }
 AXIS_UNITS = {"lat": "degrees_north", "lon": "degrees_east", "time": " since "}
 
@@ -161,6 +163,12 @@ class Cube:
         The variable's unit, empty when the file names none.
     whole_bands : bool
         Whether the file stores each time on its own, so that reading by months is quick.
+    is_integer : bool
+        Whether the file stores integers.
+    tags : (scale, offset)
+        From the stored numbers to the unit, by the file's own account.
+    repairs : list of str
+        What is done to the file's order, for the log.
     """
 
     def __init__(self, file: NetcdfFile, variable: str) -> None:
@@ -177,11 +185,15 @@ class Cube:
         blocks = list(array.GetBlockSize())
         self.whole_bands = "time" not in places or blocks[places["time"]] in (0, 1)
         self._array = array if order == sorted(order) else array.Transpose(order)
+        self._sizes = [int(array.GetDimensions()[p].GetSize()) for p in order[: len(order) - len(places)]]
         self._extra = len(order) - len(places)
+        self.repairs: list[str] = []
         self._set_grid(array, places)
         self.bands = int(array.GetDimensions()[places["time"]].GetSize()) if "time" in places else 1
         self._fills = self._fill_values(array)
-        self._scale, self._offset = array.GetScale() or 1.0, array.GetOffset() or 0.0
+        self.tags = (array.GetScale() or 1.0, array.GetOffset() or 0.0)
+        kind = array.GetDataType().GetNumericDataType()
+        self.is_integer = kind not in (gdal.GDT_Float32, gdal.GDT_Float64)
 
     def __enter__(self) -> Cube:
         return self
@@ -203,8 +215,11 @@ class Cube:
         return unit.strip()
 
     def _check_extra(self, array: gdal.MDArray, places: dict[str, int]) -> None:
+        self._releases = 1
         for place, dimension in enumerate(array.GetDimensions()):
-            if place not in places.values() and dimension.GetSize() != 1:
+            if place not in places.values() and dimension.GetName().lower() == RELEASES:
+                self._releases = int(dimension.GetSize())
+            elif place not in places.values() and dimension.GetSize() != 1:
                 raise UnreadableInput(
                     f"{self.path}: {self.variable} has a dimension {dimension.GetName()} of {dimension.GetSize()} "
                     "beside time, latitude and longitude",
@@ -222,6 +237,9 @@ class Cube:
             steps = np.diff(rolled)
             if np.ptp(steps) <= 1e-3 * abs(steps.mean()):  # else the region lies across 180 deg: keep it whole
                 self._roll, longitudes = roll, rolled
+                self.repairs.append("its longitudes from 0 to 360 are counted from -180 to 180")
+        if self._releases > 1:
+            self.repairs.append("its provisional values (expver 5) stand where the final ones are absent")
         self.grid: Grid = grid_from_centres(longitudes, latitudes)
 
     def _coordinate(self, name: str) -> np.ndarray:
@@ -273,9 +291,18 @@ class Cube:
         return bounds if bounds.shape == (self.bands, 2) else None
 
     def read(
-        self, rows: slice = EVERYTHING, columns: slice = EVERYTHING, bands: Sequence[int] | None = None
+        self,
+        rows: slice = EVERYTHING,
+        columns: slice = EVERYTHING,
+        bands: Sequence[int] | None = None,
+        scaled: bool = True,
     ) -> np.ndarray:
         """Read a window of bands (counted from 0), shape (bands, rows, columns), float32, NaN as NoData.
+
+        Parameters
+        ----------
+        scaled : bool
+            Apply the file's own scale and offset.
 
         Raises
         ------
@@ -289,13 +316,25 @@ class Cube:
         file_row = self.grid.rows - row - row_count if self._south_up else row
         for first, count, place in self._column_parts(column, column_count):
             for start, length, at in _runs(numbers):
-                part = self._read_block(start, length, file_row, row_count, first, count)
+                part = self._read_releases(start, length, file_row, row_count, first, count)
                 out[at : at + length, :, place : place + count] = part[:, ::-1] if self._south_up else part
-        for fill in self._fills:
-            out[out == fill] = np.nan
-        if self._scale != 1.0 or self._offset != 0.0:
-            out = out * np.float32(self._scale) + np.float32(self._offset)
+        self._mask(out)
+        if scaled and self.tags != (1.0, 0.0):
+            out = out * np.float32(self.tags[0]) + np.float32(self.tags[1])
         return out
+
+    def _mask(self, values: np.ndarray) -> None:
+        for fill in self._fills:
+            values[values == fill] = np.nan
+
+    def _read_releases(self, *window: int) -> np.ndarray:
+        """Read a block of the first release, its holes taken from the next ones."""
+        block = self._read_block(*window)
+        for release in range(1, self._releases):
+            block = block.astype(np.float32)
+            self._mask(block)
+            block = np.where(np.isnan(block), self._read_block(*window, release=release), block)
+        return block
 
     def _column_parts(self, column: int, count: int) -> list[tuple[int, int, int]]:
         """(file column, count, place in the output) of the one or two pieces of a window of rolled columns."""
@@ -305,9 +344,12 @@ class Cube:
         parts = [(first, head, 0)]
         return parts if head == count else [*parts, (0, count - head, head)]
 
-    def _read_block(self, band: int, bands: int, row: int, rows: int, column: int, columns: int) -> np.ndarray:
+    def _read_block(
+        self, band: int, bands: int, row: int, rows: int, column: int, columns: int, release: int = 0
+    ) -> np.ndarray:
         timed = bool(self._time_name)
-        start = [0] * self._extra + ([band] if timed else []) + [row, column]
+        # other further dimensions have one element, so that any of them may carry the release
+        start = [min(release, size - 1) for size in self._sizes] + ([band] if timed else []) + [row, column]
         count = [1] * self._extra + ([bands] if timed else []) + [rows, columns]
         try:
             block = self._array.ReadAsArray(start, count)

@@ -18,10 +18,23 @@ from gwsa_qgis.rasters.stack import MONTH_PATTERN
 LONGEST_COMPOSITE_DAYS = 16
 
 
+def dated_layers(path: str, variable: str = "") -> list[Layer]:
+    """Layers of any dated file; those dated by a day get their period from `resolve_periods`.
+
+    Raises
+    ------
+    InvalidMonths
+        If a band has no date.
+    """
+    layers = _layers(path)
+    return [replace(layer, variable=variable) for layer in layers] if variable else layers
+
+
 def _layers(path: str) -> list[Layer]:
     with open_source(path) as source:
         if isinstance(source, Cube) and source.times() is not None:
-            return [Layer(path, band, day, day) for band, day in enumerate(source.times().astype("datetime64[D]"))]
+            days = source.times().astype("datetime64[D]")
+            return [Layer(path, band, day, day, source.variable) for band, day in enumerate(days)]
         names = [Path(path).stem] if source.bands == 1 else source.descriptions()
         if source.bands == 1 and not _date(names[0], path, 0, quiet=True):
             names = source.descriptions()
@@ -41,7 +54,8 @@ def _date(text: str, path: str, band: int, quiet: bool = False) -> Layer | None:
         return None
     raise InvalidMonths(
         f"{path} has no month on band {band + 1} ({text!r})",
-        "name files or bands with YYYY-MM, or give the month of the first band as START",
+        "name files or bands with YYYY-MM, or give the month of the first band as START; a static raster needs no "
+        "stack and goes to gwsa:preparepredictors as it is",
     )
 
 
@@ -62,23 +76,16 @@ def resolve_periods(layers: list[Layer]) -> list[Layer]:
     dated = [layer for layer in layers if layer.start == layer.stop]
     if not dated:
         return layers
-    starts = np.array([layer.start for layer in dated], dtype="datetime64[D]")
-    order = np.argsort(starts, kind="stable")
-    steps = np.diff(starts[order]).astype(int)
+    # by distinct date, so that layers of one date keep one period and are found as doubled
+    starts, place = np.unique(np.array([layer.start for layer in dated], "datetime64[D]"), return_inverse=True)
+    steps = np.diff(starts).astype(int)
     step = int(np.median(steps)) if steps.size else LONGEST_COMPOSITE_DAYS + 1
     if step > LONGEST_COMPOSITE_DAYS:
-        dated = [month_layer(layer.path, layer.band, layer.start) for layer in dated]
+        dated = [month_layer(layer.path, layer.band, layer.start, layer.variable) for layer in dated]
     else:
-        length = np.minimum(np.append(steps, step), step)
-        # a date twice keeps its length, so that it is found as doubled
-        length[length == 0] = step
-        dated = [replace(dated[place], stop=starts[place] + days) for place, days in zip(order, length, strict=True)]
+        stops = starts + np.minimum(np.append(steps, step), step)
+        dated = [replace(layer, stop=stops[at]) for layer, at in zip(dated, place.ravel(), strict=True)]
     return [layer for layer in layers if layer.start != layer.stop] + dated
 
 
-def _unit(path: str) -> str:
-    with open_source(path) as source:
-        return source.unit if isinstance(source, Cube) else source.unit()
-
-
-GENERIC = Product("generic", recognise=lambda path: True, layers=_layers, unit=_unit)
+GENERIC = Product("generic", recognise=lambda path: True, layers=_layers)

@@ -13,6 +13,9 @@ from gwsa_qgis.rasters.gdal_setup import gdal, ogr, osr
 from gwsa_qgis.rasters.grid import Grid, same_crs
 from gwsa_qgis.rasters.warping import spatial_reference
 
+SURFACES = (ogr.wkbPolygon, ogr.wkbMultiPolygon, ogr.wkbCurvePolygon, ogr.wkbMultiSurface)
+COLLECTIONS = (ogr.wkbUnknown, ogr.wkbGeometryCollection)
+
 
 class Polygons:
     """A polygon layer opened for reading, in the CRS of a grid.
@@ -23,6 +26,11 @@ class Polygons:
         A file, or ``file|layername=name`` as QGIS writes it.
     grid : Grid
         Its CRS is what geometries come in.
+
+    Attributes
+    ----------
+    reprojected, unplaced : bool
+        Whether the layer has another CRS than the grid, and whether it names none.
 
     Raises
     ------
@@ -42,11 +50,18 @@ class Polygons:
         if self.layer is None or not self.layer.GetFeatureCount():
             raise UnreadableInput(f"{source} has no feature", "give a layer of polygons")
         kind = ogr.GT_Flatten(self.layer.GetGeomType())
-        if kind not in (ogr.wkbPolygon, ogr.wkbMultiPolygon, ogr.wkbUnknown, ogr.wkbGeometryCollection):
+        if kind not in SURFACES + COLLECTIONS:
             raise UnreadableInput(f"{source} holds {ogr.GeometryTypeToName(kind)} features", "give a layer of polygons")
+        own = self.layer.GetSpatialRef()
+        # GeoPackages call a CRS that nobody named "Undefined geographic SRS" or "Undefined Cartesian SRS"
+        self.unplaced = own is None or own.GetName().lower().startswith("undefined")
         self._to_grid, self._to_layer = self._transforms(grid)
         self.reprojected = self._to_grid is not None
-        self.flattened = self.mended = self.empty = 0
+        # by number, as a polygon that meets several windows comes several times
+        self._flattened: set[int] = set()
+        self._mended: set[int] = set()
+        self._no_area: set[int] = set()
+        self._lost: set[int] = set()
 
     def __enter__(self) -> Polygons:
         return self
@@ -58,10 +73,20 @@ class Polygons:
         self, grid: Grid
     ) -> tuple[osr.CoordinateTransformation | None, osr.CoordinateTransformation | None]:
         own = self.layer.GetSpatialRef()
-        if own is None or not grid.crs or same_crs(own.ExportToWkt(), grid.crs):
+        if self.unplaced or not grid.crs or same_crs(own.ExportToWkt(), grid.crs):
             return None, None
         mine, grids = spatial_reference(own.ExportToWkt()), spatial_reference(grid.crs)
         return osr.CoordinateTransformation(mine, grids), osr.CoordinateTransformation(grids, mine)
+
+    @property
+    def flattened(self) -> int:
+        """Outlines read so far that were three-dimensional."""
+        return len(self._flattened)
+
+    @property
+    def mended(self) -> int:
+        """Outlines read so far that were invalid."""
+        return len(self._mended)
 
     @property
     def fields(self) -> list[str]:
@@ -79,41 +104,96 @@ class Polygons:
             )
         return found
 
+    def values_of(self, name: str) -> Iterator[object]:
+        """Values of a field, of all features; None where there is none."""
+        self.layer.SetSpatialFilter(None)
+        self.layer.ResetReading()
+        for feature in self.layer:
+            yield feature.GetField(name)
+
     def within(self, grid: Grid) -> Iterator[tuple[ogr.Feature, ogr.Geometry]]:
         """Features that meet a grid's extent, with their valid, two-dimensional geometry in its CRS."""
         extent = grid.extent if self._to_layer is None else self._to_layer.TransformBounds(*grid.extent, 21)
         self.layer.SetSpatialFilterRect(*extent)
         self.layer.ResetReading()
         for feature in self.layer:
-            geometry = self._mend(feature.GetGeometryRef())
+            geometry = feature.GetGeometryRef()
+            if geometry is None or geometry.IsEmpty():
+                continue
+            geometry = self._mend(geometry.Clone(), feature.GetFID())
             if geometry is not None:
                 yield feature, geometry
 
-    def _mend(self, geometry: ogr.Geometry | None) -> ogr.Geometry | None:
-        if geometry is None or geometry.IsEmpty():
-            self.empty += 1
-            return None
-        geometry = geometry.Clone()
+    def _mend(self, geometry: ogr.Geometry, number: int) -> ogr.Geometry | None:
+        """Valid, two-dimensional polygons of a geometry in the grid's CRS; None when nothing is left of it."""
+        if geometry.HasCurveGeometry():
+            geometry = geometry.GetLinearGeometry()
         if geometry.Is3D():
             geometry.FlattenTo2D()
-            self.flattened += 1
-        if self._to_grid is not None:
-            geometry.Transform(self._to_grid)
-        if not _is_valid(geometry):
-            geometry = geometry.MakeValid()
-            self.mended += 1
-        return geometry
+            self._flattened.add(number)
+        try:
+            if self._to_grid is not None:
+                geometry.Transform(self._to_grid)
+            if not _is_valid(geometry):
+                self._mended.add(number)
+                geometry = geometry.MakeValid()
+        except RuntimeError:
+            geometry = None
+        if geometry is None:
+            self._lost.add(number)
+            return None
+        # mending a collapsed outline leaves a line, which would be burnt into every cell that it crosses
+        parts = _surfaces(geometry)
+        if parts is None:
+            self._no_area.add(number)
+        return parts
+
+    def count_empty(self) -> int:
+        """Features without a geometry, which a filter by extent never finds."""
+        self.layer.SetSpatialFilter(None)
+        self.layer.ResetReading()
+        geometries = (feature.GetGeometryRef() for feature in self.layer)
+        return sum(geometry is None or geometry.IsEmpty() for geometry in geometries)
 
     def tell_repairs(self, report: Reporter) -> None:
         """Say what was done to geometries."""
+        if self.unplaced:
+            report.warn(f"{self.path} names no coordinate reference system: the template's is taken.")
         if self.reprojected:
             report.say(f"{self.path} was reprojected to the template's coordinate reference system.")
         if self.flattened:
             report.say(f"{self.flattened} three-dimensional outlines were flattened.")
         if self.mended:
             report.warn(f"{self.mended} invalid outlines were mended.")
-        if self.empty:
-            report.warn(f"{self.empty} features without a geometry were left out.")
+        empty = self.count_empty()
+        if empty:
+            report.warn(f"{empty} features without a geometry were left out.")
+        if self._no_area:
+            report.warn(f"{len(self._no_area)} features that are no polygons, or have no area, were left out.")
+        if self._lost:
+            report.warn(f"{len(self._lost)} features could not be mended or reprojected and were left out.")
+
+
+def _surfaces(geometry: ogr.Geometry) -> ogr.Geometry | None:
+    """Polygons of a geometry; None when it has none."""
+    kind = ogr.GT_Flatten(geometry.GetGeometryType())
+    if kind in SURFACES:
+        return geometry
+    if kind != ogr.wkbGeometryCollection:
+        return None
+    found = ogr.Geometry(ogr.wkbMultiPolygon)
+    for number in range(geometry.GetGeometryCount()):
+        part = _surfaces(geometry.GetGeometryRef(number))
+        if part is None:
+            continue
+        singles = (
+            [part]
+            if part.GetGeometryType() == ogr.wkbPolygon
+            else map(part.GetGeometryRef, range(part.GetGeometryCount()))
+        )
+        for single in singles:
+            found.AddGeometry(single)
+    return found if found.GetGeometryCount() else None
 
 
 def _is_valid(geometry: ogr.Geometry) -> bool:

@@ -20,7 +20,8 @@ from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.science.aggregation import block_majority
 
 STEP = "aquiferclasses"
-ICE_SHEET = 88
+WHYMAP_FIELD, ICE_SHEET = "hygeo2", 88
+WHYMAP_CODES = (11, 12, 13, 14, 15, 22, 23, 24, 25, 33, 34, ICE_SHEET)
 LARGEST_CLASS = 32767
 
 
@@ -34,11 +35,32 @@ class AquiferClassesResult:
     coarse : Path or None
     cells : dict of int to int
         Fine cells of each class.
+    legend : dict of int to str
+        Text of each class of a field of texts; empty for a field of numbers.
+    dropped : int
+        Polygons of WHYMAP's class 88 (ice sheet).
     """
 
     output: Path
     coarse: Path | None
     cells: dict[int, int]
+    legend: dict[int, str]
+    dropped: int
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """Class number of each value of a field.
+
+    Attributes
+    ----------
+    numbers : dict of value to int
+        0 for values without a class.
+    legend : dict of int to str
+    """
+
+    numbers: dict[object, int]
+    legend: dict[int, str]
 
 
 def aquiferclasses(
@@ -67,7 +89,8 @@ def aquiferclasses(
     output, coarse : path
         Class rasters (int16, NoData 0) on the fine and the coarse grid.
     field : str
-        Field of whole numbers above 0. Class 88 of WHYMAP (ice sheet) is dropped.
+        Field of whole numbers above 0, or of texts, which are numbered in their order. Class 88 of WHYMAP's HYGEO2 (ice
+        sheet) is dropped.
     mask : path, optional
         Cells to use; others have no class and no say in the majority.
     memory_mb, workers, progress
@@ -87,16 +110,20 @@ def aquiferclasses(
     grid = read_template(template)
     coarse_grid = grid.coarsen(factor)
     counts: dict[int, int] = {}
-    options = {"dtype": "int16", "nodata": 0, "metadata": {"GWSA_STEP": STEP, "GWSA_QUANTITY": f"class by {field}"}}
     windows = plan_windows(grid, 24, memory_mb=memory_mb, multiple=factor)
     with Polygons(input, grid) as polygons, together() as outputs:
         name = polygons.require_field(field)
         report.say(f"{polygons.path}: {polygons.layer.GetFeatureCount()} polygons; grid {grid.describe()}.")
+        classes_of, dropped = _read_classes(polygons, name, report)
+        tags = {"GWSA_STEP": STEP, "GWSA_QUANTITY": f"class by {field}"}
+        if classes_of.legend:
+            tags["GWSA_CLASSES"] = "; ".join(f"{number} = {text}" for number, text in classes_of.legend.items())
+        options = {"dtype": "int16", "nodata": 0, "metadata": tags}
         fine_writer = outputs.enter_context(create_raster(output, grid, **options))
         coarse_writer = outputs.enter_context(create_raster(coarse, coarse_grid, **options)) if coarse else None
         for done, window in enumerate(windows, start=1):
             part = grid.window(window.row, window.column, window.rows, window.columns)
-            classes = _burn_classes(polygons, name, part)
+            classes = _burn_classes(polygons, name, part, classes_of.numbers)
             if mask:
                 classes[~read_mask(mask, grid, *window.slices)] = 0
             fine_writer.write(classes, window.row, window.column)
@@ -116,14 +143,59 @@ def aquiferclasses(
     counts = dict(sorted(counts.items()))
     listing = ", ".join(f"{value}: {count}" for value, count in counts.items())
     report(1.0, f"Cells of each class: {listing}; without a class {grid.rows * grid.columns - sum(counts.values())}.")
-    return AquiferClassesResult(Path(output), Path(coarse) if coarse else None, counts)
+    return AquiferClassesResult(Path(output), Path(coarse) if coarse else None, counts, classes_of.legend, dropped)
 
 
-def _burn_classes(polygons: Polygons, field: str, part: Grid) -> np.ndarray:
+def _read_classes(polygons: Polygons, field: str, report: Reporter) -> tuple[_Classes, int]:
+    """Classes of all values of a field, and the number of polygons that are dropped as ice sheet.
+
+    Raises
+    ------
+    UnreadableInput
+        If a value is no class.
+    """
+    counts: dict[object, int] = {}
+    for value in polygons.values_of(field):
+        counts[value] = counts.get(value, 0) + 1
+    is_whymap = field.lower() == WHYMAP_FIELD
+    empty = sum(count for value, count in counts.items() if value is None or value == "")
+    if empty:
+        report.warn(f"{empty} polygons have no value in {field} and get no class.")
+    texts = sorted(value for value in counts if isinstance(value, str) and value)
+    if texts and not is_whymap and not all(_is_number(text) for text in texts):
+        if len(texts) > LARGEST_CLASS:
+            raise UnreadableInput(
+                f"the field {field} of {polygons.path} holds {len(texts)} texts", f"give one of {LARGEST_CLASS} at most"
+            )
+        legend = dict(enumerate(texts, start=1))
+        report.say(f"Classes of {field}: {', '.join(f'{number} = {text}' for number, text in legend.items())}.")
+        return _Classes({text: number for number, text in legend.items()}, legend), 0
+    numbers = {value: _class_of(value, polygons.path, field) for value in counts}
+    dropped = 0
+    if is_whymap:
+        strange = sorted({number for number in numbers.values() if number not in (0, *WHYMAP_CODES)})
+        if strange:
+            report.warn(f"{', '.join(map(str, strange))} in {field} are no codes of WHYMAP's legend.")
+        dropped = sum(counts[value] for value, number in numbers.items() if number == ICE_SHEET)
+        numbers = {value: 0 if number == ICE_SHEET else number for value, number in numbers.items()}
+    if dropped:
+        report.say(f"{dropped} polygons of class {ICE_SHEET} (ice sheet) are dropped.")
+    return _Classes(numbers, {}), dropped
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _burn_classes(polygons: Polygons, field: str, part: Grid, numbers: dict[object, int]) -> np.ndarray:
     dataset, layer = memory_layer(part, with_value=True)
     for feature, geometry in polygons.within(part):
-        value = _class_of(feature.GetField(field), polygons.path, field)
-        if value not in (0, ICE_SHEET):
+        value = numbers.get(feature.GetField(field), 0)
+        if value:
             add_geometry(layer, geometry, value)
     if not layer.GetFeatureCount():
         return np.zeros(part.shape, np.int16)

@@ -33,12 +33,15 @@ class WaterMaskResult:
         Years found in the names.
     water_share, unknown_share : float
         Shares of the template's cells that are masked as water, and as unknown.
+    hole_share : float
+        Share of the template's cells that lie between the tiles, in none of them; a part of the unknown.
     """
 
     output: Path
     years: tuple[int, ...]
     water_share: float
     unknown_share: float
+    hole_share: float
 
 
 def watermask(
@@ -85,24 +88,27 @@ def watermask(
         raise InvalidParameter(f"THRESHOLD is {threshold:g}", "give a share above 0 and up to 1")
     paths = _choose_years([str(path) for path in inputs], start_year, end_year)
     grid = read_template(template)
-    places = jrc.group_places(paths, grid)
+    lattices = jrc.open_tiles(paths, grid, report)
     years = sorted({year for year in map(jrc.year_of, paths) if year is not None})
     span = f"{years[0]} to {years[-1]}" if years else "years not in the names"
-    report.say(f"{len(paths)} tiles at {len(places)} places, {span}; grid {grid.describe()}.")
+    places = len({tile.grid.extent for lattice in lattices for tile in lattice.tiles})
+    report.say(f"{len(paths)} tiles at {places} places, {span}; grid {grid.describe()}.")
+    jrc.tell_years(lattices, report)
 
-    def compute(window: Window) -> tuple[np.ndarray, np.ndarray]:
-        return _window_shares(places, grid.window(window.row, window.column, window.rows, window.columns))
+    def compute(window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return _window_shares(lattices, grid.window(window.row, window.column, window.rows, window.columns))
 
-    finest = min(place.grid.dx * place.grid.dy for place in places)
+    finest = min(lattice.grid.dx * lattice.grid.dy for lattice in lattices)
     pixels = max(grid.dx * grid.dy / finest, 1)
     windows = plan_windows(grid, 14 * pixels + 32, memory_mb=memory_mb)
-    water_cells = unknown_cells = 0
+    water_cells = unknown_cells = hole_cells = 0
     with create_raster(output, grid, metadata={"GWSA_STEP": STEP}, **MASK_OPTIONS) as writer:
-        for window, (water, known) in map_windows(compute, windows, workers=workers, progress=report):
+        for window, (water, known, hole) in map_windows(compute, windows, workers=workers, progress=report):
             unknown = known < SMALLEST_KNOWN
             # rounding of the overlaps must not decide a cell that is covered by exactly the threshold
             covered = ~unknown & (water >= (threshold - 1e-5) * known)
             water_cells, unknown_cells = water_cells + int(covered.sum()), unknown_cells + int(unknown.sum())
+            hole_cells += int((hole & unknown).sum())
             writer.write((~unknown & ~covered).astype(np.uint8), window.row, window.column)
         cells = grid.rows * grid.columns
         if unknown_cells == cells:
@@ -113,8 +119,12 @@ def watermask(
     if unknown_cells:
         share = unknown_cells / cells
         report.warn(f"{unknown_cells} cells ({share:.1%}) lie outside the tiles or were never classified: masked.")
+    if hole_cells:
+        report.warn(
+            f"{hole_cells} of these cells lie between the tiles, in none of them: give the tiles that are missing there."
+        )
     report(1.0, f"Masked {water_cells} of {cells} cells as permanent water.")
-    return WaterMaskResult(Path(output), tuple(years), water_cells / cells, unknown_cells / cells)
+    return WaterMaskResult(Path(output), tuple(years), water_cells / cells, unknown_cells / cells, hole_cells / cells)
 
 
 def _choose_years(paths: list[str], start: int | None, end: int | None) -> list[str]:
@@ -134,16 +144,18 @@ def _choose_years(paths: list[str], start: int | None, end: int | None) -> list[
     return chosen
 
 
-def _window_shares(places: list[jrc.Place], target: Grid) -> tuple[np.ndarray, np.ndarray]:
+def _window_shares(lattices: list[jrc.Lattice], target: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shares of water and of what is known, and the cells that lie between the tiles."""
     water = np.zeros(target.shape, np.float32)
     known = np.zeros(target.shape, np.float32)
-    for place in places:
-        here = place.grid
+    for lattice in lattices:
+        here = lattice.grid
         if here.east <= target.west or here.west >= target.east or here.north <= target.south:
             continue
         if here.south >= target.north:
             continue
-        part_water, part_known = jrc.water_and_known(place, target)
+        part_water, part_known = jrc.water_and_known(lattice, target)
         water += part_water
         known += part_known
-    return water, known
+    covered, within = jrc.cells_in_tiles(lattices, target)
+    return water, known, within & ~covered

@@ -8,8 +8,11 @@ import pytest
 from qgis.core import QgsProcessingModelAlgorithm, QgsProcessingParameterDefinition
 
 PROMISED = {
-    "importgrace": ({"INPUT", "MONTHS", "MASCON_MAP"}, {"OUTPUT", "LAND_MASK", "MASCONS"}),
-    "importgldas": ({"INPUTS", "FOLDER"}, {"SMS", "SWE", "CWS"}),
+    "importgrace": (
+        {"INPUT", "MONTHS", "MASCON_MAP", "DUPLICATES", "GAIN_FACTORS"},
+        {"OUTPUT", "LAND_MASK", "MASCONS", "UNCERTAINTY"},
+    ),
+    "importgldas": ({"INPUTS", "FOLDER", "MODEL"}, {"SMS", "SWE", "CWS", "SPREAD"}),
     "monthlystack": ({"INPUTS", "PRODUCT", "AGGREGATION", "START", "SCALE", "OFFSET"}, {"OUTPUT"}),
     "accumulate": ({"INPUT"}, {"OUTPUT"}),
     "watermask": ({"INPUTS", "TEMPLATE", "THRESHOLD"}, {"OUTPUT"}),

@@ -191,3 +191,49 @@ def test_bad_input(tmp_path):
         with pytest.raises(error, match=words):
             monthlystack(inputs, tmp_path / "out.tif", **options)
         assert not (tmp_path / "out.tif").exists()
+
+
+def test_months_left_out_at_the_edges_are_told(tmp_path):
+    days = [str(day) for day in np.arange(np.datetime64("2004-01-20"), np.datetime64("2004-03-10"))]
+    path = tif(tmp_path / "daily.tif", np.ones((len(days), *GRID.shape), np.float32), names=days)
+    messages = []
+    result = monthlystack([path], tmp_path / "o.tif", progress=lambda f, m: messages.append(m))
+    assert (result.first, result.last, result.missing) == ("2004-02", "2004-02", ())
+    told = [m for m in messages if m.startswith("Warning: Left out")]
+    assert len(told) == 1 and "2004-01 (12 of 31 days), 2004-03 (9 of 31 days)" in told[0]
+    short = tif(tmp_path / "short.tif", np.ones((5, *GRID.shape), np.float32), names=days[:5])
+    with pytest.raises(InvalidMonths, match="no month by half of its days"):
+        monthlystack([short], tmp_path / "x.tif")
+
+
+def test_duplicates_by_the_rule_that_was_chosen(tmp_path):
+    files = [tif(tmp_path / f"{name}_200401.tif", np.float32(value)) for name, value in (("a", 1), ("b", 4))]
+    files.append(tif(tmp_path / "c_200402.tif", np.float32(7)))
+    with pytest.raises(InvalidMonths, match="is there twice .* DUPLICATES = average"):
+        monthlystack(files, tmp_path / "o.tif")
+    messages = []
+    for aggregation in ("mean", "sum"):
+        options = {"duplicates": "average", "aggregation": aggregation, "progress": lambda f, m: messages.append(m)}
+        monthlystack(files, tmp_path / "o.tif", **options)
+        assert months_of(tmp_path / "o.tif")[1][:, 0, 0].tolist() == [2.5, 7]
+    assert sum("1 periods are there more than once and were averaged" in m for m in messages) == 2
+
+
+def test_gee_tiles_are_put_together(tmp_path):
+    wide = Grid(10.0, 50.0, 0.5, 0.5, 6, 2, geographic_crs())
+    for month in ("200401", "200402"):
+        for column in (0, 3):
+            grid = wide.window(0, column, 2, 3)
+            values = np.full(grid.shape, int(month[-1]) * 10 + column, np.float32)
+            tif(tmp_path / f"rain_{month}-0000000000-{column:010d}.tif", values, grid=grid)
+    result = monthlystack(None, tmp_path / "o.tif", folder=tmp_path, pattern="rain*", memory_mb=0.001)
+    _, data, _ = months_of(tmp_path / "o.tif")
+    assert result.missing == () and data[:, 1].tolist() == [[10, 10, 10, 13, 13, 13], [20, 20, 20, 23, 23, 23]]
+
+
+def test_the_dialog_offers_all_products():
+    pytest.importorskip("qgis.core")
+    dialog = pytest.importorskip("gwsa_qgis.processing_provider.monthlystack")  # part of the installed package
+    from gwsa_qgis.products.registry import PRODUCTS
+
+    assert ["auto", *PRODUCTS] == dialog.PRODUCTS
