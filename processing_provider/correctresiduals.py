@@ -20,7 +20,10 @@ class CorrectResiduals(GwsaAlgorithm):
     (recommended) spreads it by a B-spline histopolation: the smoothest field whose means over every native mascon (or
     coarse cell) equal the residual, so that the corrected map's means are the data's to 0.0001 cm, without steps at cell
     edges. <i>spline</i> (published) interpolates residuals through cell centres by cubic splines; the paper's product
-    made so misses its own input by 2 cm.</p>
+    made so misses its own input by 2 cm. <i>none</i> leaves the prediction as it is, and tells how far off it is.</p>
+    <p>A TOLERANCE suits noisy coarse data: means then stay within it, and the correction is the smoothest possible. COAST
+    <i>bounded</i> keeps cells of which less than 30 % is valid from forcing a steep field at the coast: what they lack
+    is added as a constant over each, so means stay exact and there is a step around them.</p>
     <p>With MASCONS the means close on native mascons, which is what GRACE measured; below a mascon the 0.25 deg values
     hold no measured detail.</p>"""
 
@@ -30,9 +33,24 @@ class CorrectResiduals(GwsaAlgorithm):
         self.add_choice(
             "METHOD",
             "Method",
-            "exact: means are preserved (recommended); spline: cubic spline of residuals (published).",
-            ["exact", "spline"],
+            "exact: means are preserved (recommended); spline: cubic spline of residuals (published); none.",
+            ["exact", "spline", "none"],
             "exact",
+        )
+        self.add_choice(
+            "COAST",
+            "Coast",
+            "bounded: cells with less than 30 % valid pixels are kept from forcing a steep field (method exact).",
+            ["smooth", "bounded"],
+            "smooth",
+            advanced=True,
+        )
+        self.add_number(
+            "TOLERANCE",
+            "Tolerance (cm)",
+            "How far means may stay from noisy coarse data; 0 is exact (method exact).",
+            default=0.0,
+            whole=False,
         )
         self.add_raster("MASCONS", "Native mascons", "Close on these; on coarse cells when empty.", optional=True)
         self.add_raster_output("OUTPUT", "GWSA, fine", "Monthly stack, cm.", "anomaly")
@@ -57,6 +75,8 @@ class CorrectResiduals(GwsaAlgorithm):
             values.output("OUTPUT"),
             closure=values.output_file("CLOSURE"),
             method=values.choice("METHOD"),
+            coast=values.choice("COAST"),
+            tolerance=values.number("TOLERANCE"),
             mascons=values.raster("MASCONS"),
             memory_mb=values.integer("MEMORY"),
             progress=progress,

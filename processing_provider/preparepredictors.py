@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from gwsa_qgis.processing_provider.base import GwsaAlgorithm, tr
@@ -20,7 +21,13 @@ class PreparePredictors(GwsaAlgorithm):
     HELP = """<p>Each input becomes one GeoTIFF in the folder FINE, on the template's grid, and one in COARSE, whose cells
     are FACTOR times larger (means of valid fine cells, weighted by area). A raster with months is dynamic, a single band
     static; months are cut to those that all dynamic inputs have. Scattered holes are filled by inverse distance
-    weighting; holes farther than the limit from any value stay holes and are counted.</p>
+    weighting; holes farther than the limit from any value stay holes and are counted. Months without any value stay
+    NoData; a month that an input's bands leave out is refused.</p>
+    <p>TABLE and REPORT say what came in and what went out, and what looks physically odd: precipitation 100 times too
+    large, kelvin, an index without its scale, feet, seasons six months out, rows upside down. Nothing is repaired
+    silently.</p>
+    <p>Finished predictors wait in a hidden folder beside FINE: after a cancelled or broken run the same call goes on
+    after them, and a changed input or setting starts afresh.</p>
     <p>The predictor's name is the input's file or layer name, unless NAMES lists others in the same order. Models need
     the same names in training and prediction.</p>"""
 
@@ -42,8 +49,17 @@ class PreparePredictors(GwsaAlgorithm):
             10,
             0,
         )
+        self.add_number("THREADS", "Threads", "0 takes all cores; the files are the same.", 0, 0)
         self.add_folder_output("FINE", "Fine predictors", "Folder with one GeoTIFF a predictor on the fine grid.")
         self.add_folder_output("COARSE", "Coarse predictors", "The same on the coarse grid.")
+        self.add_file_output(
+            "TABLE",
+            "Table",
+            "What came in and what went out, one line a predictor.",
+            tr("CSV files (*.csv)"),
+            optional=True,
+        )
+        self.add_report("The table, and a map of each predictor's mean.")
         self.add_memory()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
@@ -59,6 +75,9 @@ class PreparePredictors(GwsaAlgorithm):
             mask=values.raster("MASK"),
             names=[name.strip() for name in names.split(",")] if names else None,
             max_hole_distance=values.integer("HOLE_DISTANCE"),
+            table=values.output_file("TABLE"),
+            report=values.output_file("REPORT"),
+            workers=values.integer("THREADS") or os.cpu_count() or 1,
             memory_mb=values.integer("MEMORY"),
             progress=progress,
         )

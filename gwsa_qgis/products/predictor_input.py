@@ -14,6 +14,7 @@ from gwsa_qgis.months import check_increasing, month_range
 from gwsa_qgis.products.cube import Cube, is_cube, split_source
 from gwsa_qgis.products.source import open_source
 from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.journal import describe_file
 from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.rasters.warping import Alignment, plan_alignment, require_overlap
@@ -28,7 +29,7 @@ class PredictorInput:
 
     Attributes
     ----------
-    name : str
+    name, path : str
     source : Raster, MonthlyStack or Cube
     months : (n_months,) datetime64[M] or None
         None for a static input.
@@ -37,6 +38,7 @@ class PredictorInput:
     """
 
     name: str
+    path: str
     source: Raster | Cube
     months: np.ndarray | None
     unit: str
@@ -48,6 +50,29 @@ class PredictorInput:
         if self.months is None:
             return np.array([0])
         return np.searchsorted(self.months, months)
+
+    def fingerprint(self) -> dict[str, object]:
+        """All that its values depend on, as far as it can be seen without reading them; without folders."""
+        source, known = self.source, {}
+        if isinstance(source, Raster):
+            band = source.dataset.GetRasterBand(1)
+            known = {"nodata": str(band.GetNoDataValue()), "scale": band.GetScale(), "offset": band.GetOffset()}
+            listed = source.dataset.GetFileList() or [self.path]
+            # statistics and overviews come and go when files are looked at
+            files = [file for file in listed if not file.lower().endswith((".aux.xml", ".ovr"))]
+        else:
+            files, known = [source.path], {"variable": source.variable}
+        return {
+            "files": sorted((describe_file(file) for file in files), key=lambda found: found["name"]),
+            "bands": source.bands,
+            "unit": self.unit,
+            "alignment": self.plan.describe(),
+            **known,
+        }
+
+    def crs_name(self) -> str:
+        """Name or code of the source's CRS; empty when it names none."""
+        return self.source.grid.describe().rsplit(", ", 1)[1] if self.source.grid.crs else ""
 
 
 def name_inputs(inputs: Mapping[str, str | Path] | Iterable[str | Path], names: Sequence[str] | None) -> dict[str, str]:
@@ -111,7 +136,7 @@ def open_input(name: str, path: str, template: Grid) -> PredictorInput:
             source = MonthlyStack(path)
             months, quantity = source.months, source.quantity
     require_overlap(source, template)
-    return PredictorInput(name, source, months, unit, quantity, plan_alignment(source.grid, template))
+    return PredictorInput(name, str(path), source, months, unit, quantity, plan_alignment(source.grid, template))
 
 
 def _months_of(cube: Cube) -> np.ndarray:

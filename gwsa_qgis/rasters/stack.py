@@ -127,6 +127,7 @@ def create_stack(
     metadata: dict[str, str] | None = None,
     dtype: str = "float32",
     nodata: float | None = np.nan,
+    **layout: object,
 ) -> Iterator[RasterWriter]:
     """Create a monthly stack that appears at `path` when the block ends well.
 
@@ -136,6 +137,8 @@ def create_stack(
         Months whose values come from gap filling; kept in the file's and the bands' metadata.
     step : str
         The algorithm that writes it.
+    **layout
+        `tile`, `quick` and `threads` of `create_raster`.
     """
     from gwsa_qgis import __version__
 
@@ -158,6 +161,7 @@ def create_stack(
         descriptions=names,
         unit=unit,
         metadata={key: value for key, value in tags.items() if value},
+        **layout,
     ) as writer:
         for number in np.flatnonzero(filled):
             writer.dataset.GetRasterBand(int(number) + 1).SetMetadataItem("GWSA_MONTH", FILLED_MARK)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from osgeo import gdal_array
 
 from gwsa_qgis.errors import GridMismatch, NoUsableData
 from gwsa_qgis.rasters.gdal_setup import gdal, osr
@@ -142,11 +143,9 @@ def plan_alignment(source: Grid, target: Grid) -> Alignment:
     if cell_offset(source, target) is not None:
         return Alignment("cut", False, 1.0)
     reprojected = not same_crs(source.crs, target.crs)
-    size = source.dx
+    ratio = source.dx / target.dx
     if reprojected:
-        west, _, east, _ = _extent_in(target, source.crs)
-        size = source.dx * (target.east - target.west) / max(east - west, 1e-12)
-    ratio = size / target.dx
+        ratio = math.sqrt(source.dx * source.dy / _cell_area_in(target, source.crs))
     return Alignment("average" if ratio * AVERAGE_FROM <= 1 else "bilinear", reprojected, ratio)
 
 
@@ -163,24 +162,46 @@ def read_aligned(source: Source, target: Grid, plan: Alignment, bands: Sequence[
     return warp_array(values, part, target, plan.method)
 
 
+def source_cells(source: Grid, target: Grid, plan: Alignment) -> int:
+    """Source cells that `read_aligned` reads for a window of the template, each band."""
+    if plan.method == "cut":
+        return target.rows * target.columns
+    window = _source_window(source, target)
+    return window[2] * window[3] if window else 0
+
+
 def warp_array(values: np.ndarray, grid: Grid, target: Grid, method: str) -> np.ndarray:
-    """Warp (bands, rows, columns) from one grid to another; NaN is NoData on both sides."""
-    source = memory_dataset(values, replace(grid, crs=grid.crs or target.crs))
-    out = memory_dataset(np.full((values.shape[0], *target.shape), np.nan, np.float32), target)
-    gdal.Warp(out, source, resampleAlg=method, errorThreshold=0, srcNodata="nan", dstNodata="nan", multithread=False)
-    return out.ReadAsArray().reshape(values.shape[0], *target.shape)
+    """Warp (bands, rows, columns) from one grid to another; NaN is NoData on both sides, in each band for itself.
+
+    A cell gets the mean of the valid cells that it is interpolated from or averaged over, by their weights.
+    """
+    if len(values) == 1 and method == "bilinear" and not np.isfinite(values).all():
+        # of a single band GDAL asks that the nearest cell be valid: holes would depend on the months read at once
+        return warp_array(np.repeat(values, 2, axis=0), grid, target, method)[:1]
+    result = np.full((values.shape[0], *target.shape), np.nan, np.float32)
+    source = _array_dataset(np.ascontiguousarray(values, np.float32), replace(grid, crs=grid.crs or target.crs))
+    out = _array_dataset(result, target)
+    gdal.Warp(
+        out,
+        source,
+        resampleAlg=method,
+        errorThreshold=0,
+        srcNodata="nan",
+        dstNodata="nan",
+        # else a value counts as NoData only where all months have none, and a hole in one spoils its neighbours
+        warpOptions=["UNIFIED_SRC_NODATA=NO"],
+        multithread=False,
+    )
+    out.FlushCache()
+    return result
 
 
-def memory_dataset(values: np.ndarray, grid: Grid) -> gdal.Dataset:
-    """Put (bands, rows, columns) into a GDAL dataset in memory, NaN as NoData."""
-    dataset = gdal.GetDriverByName("MEM").Create("", grid.columns, grid.rows, values.shape[0], gdal.GDT_Float32)
+def _array_dataset(values: np.ndarray, grid: Grid) -> gdal.Dataset:
+    """Dataset over (bands, rows, columns) in memory, without a copy; changes of one are changes of the other."""
+    dataset = gdal_array.OpenArray(values)
     dataset.SetGeoTransform(grid.transform)
     if grid.crs:
         dataset.SetProjection(grid.crs)
-    for number, layer in enumerate(values, start=1):
-        band = dataset.GetRasterBand(number)
-        band.SetNoDataValue(float("nan"))
-        band.WriteArray(np.ascontiguousarray(layer))
     return dataset
 
 
@@ -209,6 +230,16 @@ def _extent_in(grid: Grid, crs: str) -> tuple[float, float, float, float]:
         return grid.extent
     transform = osr.CoordinateTransformation(spatial_reference(grid.crs), spatial_reference(crs))
     return transform.TransformBounds(*grid.extent, 41)
+
+
+def _cell_area_in(grid: Grid, crs: str) -> float:
+    """Area of the grid's middle cell in another CRS, in which its sides may be oblique."""
+    transform = osr.CoordinateTransformation(spatial_reference(grid.crs), spatial_reference(crs))
+    x, y = grid.west + (grid.columns // 2) * grid.dx, grid.north - (grid.rows // 2) * grid.dy
+    corners = np.array([transform.TransformPoint(*place)[:2] for place in ((x, y), (x + grid.dx, y), (x, y - grid.dy))])
+    (right_x, right_y), (down_x, down_y) = corners[1:] - corners[0]
+    area = abs(right_x * down_y - right_y * down_x)
+    return area if np.isfinite(area) and area > 0 else grid.dx * grid.dy
 
 
 def spatial_reference(wkt: str) -> osr.SpatialReference:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,6 +14,7 @@ from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.raster import TILE
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 DEFAULT_MEMORY_MB = 512
 
@@ -129,3 +132,25 @@ def _results(function: Callable[[Window], Result], windows: Sequence[Window], wo
     except ImportError:  # joblib is a help, not a need
         return map(function, windows)
     return Parallel(n_jobs=workers, prefer="threads", return_as="generator")(delayed(function)(w) for w in windows)
+
+
+def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], threads: int = 1) -> Iterator[Result]:
+    """Run `function` on items in threads and give the results in their order.
+
+    At most ``threads + 1`` items are begun and not yet taken, so that memory stays bounded where results are taken
+    slowly. When the caller stops early, or an item fails, no further one is begun, and those that run are waited for.
+    """
+    if threads <= 1:
+        yield from map(function, items)
+        return
+    waiting: deque = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

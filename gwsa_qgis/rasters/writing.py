@@ -29,6 +29,7 @@ class _Output:
 
     temporary: Path
     path: Path
+    keep: bool = False
 
     def move(self) -> None:
         """Put it into its place; an existing folder is replaced file by file."""
@@ -47,7 +48,9 @@ class _Output:
             os.replace(self.temporary, self.path)
 
     def discard(self) -> None:
-        """Remove what is left of it."""
+        """Remove what is left of it, unless it is to be kept for another try."""
+        if self.keep:
+            return
         if self.temporary.is_dir():
             shutil.rmtree(self.temporary, ignore_errors=True)
         for suffix in ("", *SIDECARS):
@@ -107,6 +110,19 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     with _placing(output):
         output.temporary.mkdir()
         yield output.temporary
+
+
+def place_folder(temporary: Path, path: str | Path) -> None:
+    """Move a folder that is whole into its place; within `together`, with the others. On failure it stays where it is.
+
+    Files of the same names are replaced, others in an existing folder stay.
+    """
+    output, waiting = _Output(temporary, Path(path), keep=True), _WAITING.get()
+    if waiting is not None:
+        waiting.append(output)
+        return
+    with _telling(output.path):
+        output.move()
 
 
 @contextmanager

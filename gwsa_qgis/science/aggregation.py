@@ -23,12 +23,30 @@ def block_means(values: np.ndarray, factor: int, row_weights: np.ndarray) -> np.
     (..., rows / factor, columns / factor) float64
         NaN where a block has no valid cell.
     """
-    valid = np.isfinite(values)
-    weights = np.asarray(row_weights, float)[:, None] * valid
-    total = _block_sums(np.where(valid, values, 0.0) * weights, factor)
-    weight = _block_sums(weights, factor)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > 0, total / weight, np.nan)
+    *rest, rows, columns = values.shape
+    layers = values.reshape(-1, rows, columns)
+    weights = np.asarray(row_weights, float)[:, None]
+    result = np.empty((layers.shape[0], rows // factor, columns // factor))
+    # A row of blocks at a time: small enough to stay in the processor's cache, where copies cost little.
+    for block in range(rows // factor):
+        part = slice(block * factor, (block + 1) * factor)
+        known, weight = None, None
+        for number, layer in enumerate(layers):
+            strip = layer[part]
+            valid = np.isfinite(strip)
+            if known is None or not (valid == known).all():  # months mostly share their valid cells
+                known, weight = valid, _strip_sums(valid * weights[part], factor)
+                whole = valid.all()
+            cells = strip if whole else np.where(valid, strip, strip.dtype.type(0))
+            total = _strip_sums(cells * weights[part], factor)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                result[number, block] = np.where(weight > 0, total / weight, np.nan)
+    return result.reshape(*rest, rows // factor, columns // factor)
+
+
+def _strip_sums(strip: np.ndarray, factor: int) -> np.ndarray:
+    """Sums of the blocks along one row of blocks (factor, columns)."""
+    return np.add.reduce(strip, axis=0).reshape(-1, factor).sum(axis=-1)
 
 
 def block_majority(classes: np.ndarray, factor: int, row_weights: np.ndarray) -> np.ndarray:

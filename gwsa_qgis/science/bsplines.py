@@ -113,13 +113,50 @@ def roughness(n_rows: int, n_columns: int, membrane: float = 1.0, bending: float
     return form.tocsc()
 
 
+def evaluate_splines(
+    coefficients: np.ndarray,
+    basis_y: SplineBasis,
+    basis_x: SplineBasis,
+    rows: slice = slice(None),
+    columns: slice = slice(None),
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Values of a tensor-product spline at the pixels of a window; the same to the bit in whatever window.
+
+    Parameters
+    ----------
+    coefficients : ndarray, shape (basis_y.n_splines, basis_x.n_splines)
+    rows, columns : slice
+        Window of the fine grid.
+    out : ndarray, shape (n_rows, n_columns), optional
+        Where to put the values; its type is that of the last product.
+
+    Returns
+    -------
+    ndarray, shape (n_rows, n_columns)
+    """
+    along_x = np.ascontiguousarray((basis_x.matrix(columns) @ coefficients.T).T)
+    first, local = basis_y.first[rows], basis_y.local[rows]
+    if out is None:
+        out = np.empty((first.size, along_x.shape[1]))
+    # einsum and no BLAS, whose sums depend on the window's shape
+    along_x, local = along_x.astype(out.dtype, copy=False), local.astype(out.dtype, copy=False)
+    starts = _starts(np.diff(first) != 0)
+    for start, stop in zip(starts, [*starts[1:], first.size], strict=True):
+        knots = slice(first[start], first[start] + local.shape[1])
+        np.einsum("ik,kj->ij", local[start:stop], along_x[knots], out=out[start:stop])
+    return out
+
+
+def _starts(changes: np.ndarray) -> np.ndarray:
+    """Positions at which runs start, from where a row differs from the one before it."""
+    return np.concatenate([[0], np.flatnonzero(changes) + 1])
+
+
 def basis_means(
     support: np.ndarray, weights: np.ndarray, basis_y: SplineBasis, basis_x: SplineBasis, n_supports: int
 ) -> tuple[sp.csr_matrix, np.ndarray]:
     """Weighted means of every tensor-product spline over every support.
-
-    Pixels are first summed along runs of one label within one knot interval of a row, then over the rows of one knot
-    interval, so the cost is a few passes over the grid whatever the shape of the supports.
 
     Parameters
     ----------
@@ -139,46 +176,92 @@ def basis_means(
     total : ndarray, shape (n_supports,)
         Sum of weights of each support.
     """
-    rows, columns = support.shape
-    weights = np.broadcast_to(weights, support.shape)
-    n_splines = basis_y.n_splines * basis_x.n_splines
-    sums = sp.csr_matrix((n_supports, n_splines))
-    total = np.zeros(n_supports)
-    window = max(1, 2_000_000 // columns)
-    for top in range(0, rows, window):
-        part = slice(top, min(top + window, rows))
-        part_sums, part_total = _window_sums(support[part], weights[part], part, basis_y, basis_x, n_supports)
-        sums, total = sums + part_sums, total + part_total
-    inverse = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-    return (sp.diags(inverse) @ sums).tocsr(), total
+    sums = SplineSums(basis_y, basis_x, n_supports)
+    sums.add(support, weights)
+    return sums.means()
 
 
-def _window_sums(support, weights, part, basis_y, basis_x, n_supports):
-    columns = support.shape[1]
-    labels = np.where(weights > 0, support, 0).astype(np.int64)
-    first_x, first_y = basis_x.first, basis_y.first[part]
-    edge = np.ones(labels.shape, bool)
-    edge[:, 1:] = (labels[:, 1:] != labels[:, :-1]) | (first_x[1:] != first_x[:-1])
-    starts = np.flatnonzero(edge)
-    run_label = labels.ravel()[starts]
-    along_x = np.stack(
-        [np.add.reduceat((weights * basis_x.local[:, k]).ravel(), starts) for k in range(basis_x.local.shape[1])], -1
-    )
-    inside = run_label > 0
-    starts, run_label, along_x = starts[inside], run_label[inside], along_x[inside]
-    total = np.bincount(run_label - 1, np.add.reduce(along_x, 1), n_supports)
-    if not run_label.size:
-        return sp.csr_matrix((n_supports, basis_y.n_splines * basis_x.n_splines)), total
-    row, column = starts // columns, starts % columns
-    key = ((run_label - 1) * basis_y.n_splines + first_y[row]) * basis_x.n_splines + first_x[column]
-    order = np.argsort(key, kind="stable")
-    tiles = np.flatnonzero(np.r_[True, np.diff(key[order]) != 0])
-    products = basis_y.local[part][row[order], :, None] * along_x[order, None, :]
-    blocks = np.add.reduceat(products, tiles, axis=0)
-    tile = order[tiles]
-    y = first_y[row[tile]][:, None, None] + np.arange(blocks.shape[1])[:, None]
-    x = first_x[column[tile]][:, None, None] + np.arange(blocks.shape[2])
-    index = np.broadcast_to((run_label[tile] - 1)[:, None, None], blocks.shape)
-    shape = (n_supports, basis_y.n_splines * basis_x.n_splines)
-    flat = np.broadcast_to(y * basis_x.n_splines + x, blocks.shape)
-    return sp.csr_matrix((blocks.ravel(), (index.ravel(), flat.ravel())), shape=shape), total
+class SplineSums:
+    """Weighted sums of tensor-product splines over supports, added up window by window.
+
+    Rows of one knot interval and of equal labels are summed first, then runs of one label within one knot interval, so
+    that labels which come from a coarse grid cost little more than reading them, and any others a few passes.
+    """
+
+    PIXELS_AT_ONCE = 2_000_000
+
+    def __init__(self, basis_y: SplineBasis, basis_x: SplineBasis, n_supports: int) -> None:
+        self.basis_y, self.basis_x, self.n_supports = basis_y, basis_x, n_supports
+        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def add(self, support: np.ndarray, weights: np.ndarray, row: int = 0, column: int = 0) -> None:
+        """Add the labels and weights of a window whose first pixel is at `row` and `column`."""
+        self.add_part(self.part(support, weights, row, column))
+
+    def part(
+        self, support: np.ndarray, weights: np.ndarray, row: int = 0, column: int = 0
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Sums of one window: supports, splines and values, to be handed to `add_part`; threads may work at several."""
+        rows, columns = support.shape
+        weights = np.broadcast_to(weights, support.shape)
+        strip = max(1, self.PIXELS_AT_ONCE // columns)
+        found = []
+        for top in range(0, rows, strip):
+            inner = slice(top, min(top + strip, rows))
+            found.append(self._strip(support[inner], weights[inner], row + top, column))
+        return _compressed(*(np.concatenate(pieces) for pieces in zip(*found, strict=True)))
+
+    def add_part(self, part: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+        """Take in what `part` gave; the order of calls decides about the last bits."""
+        self._parts.append(part)
+
+    def means(self) -> tuple[sp.csr_matrix, np.ndarray]:
+        """Means and total weights, as `basis_means` gives them."""
+        shape = (self.n_supports, self.basis_y.n_splines * self.basis_x.n_splines)
+        if not self._parts:
+            return sp.csr_matrix(shape), np.zeros(self.n_supports)
+        index, spline, value = _compressed(*(np.concatenate(pieces) for pieces in zip(*self._parts, strict=True)))
+        self._parts = [(index, spline, value)]
+        # splines add up to 1 at every pixel, and their sums to the weights
+        total = np.bincount(index, value, self.n_supports)
+        ends = np.concatenate([[0], np.cumsum(np.bincount(index, minlength=self.n_supports))])
+        return sp.csr_matrix((value / total[index], spline, ends), shape=shape), total
+
+    def _strip(self, support, weights, row, column):
+        first_y = self.basis_y.first[row : row + len(support)]
+        local_y = self.basis_y.local[row : row + len(support)]
+        pixels = slice(column, column + support.shape[1])
+        first_x, local_x = self.basis_x.first[pixels], self.basis_x.local[pixels]
+        changes = (first_y[1:] != first_y[:-1]) | (support[1:] != support[:-1]).any(axis=1)
+        starts = _starts(changes)
+        along_y = np.empty((local_y.shape[1], starts.size, support.shape[1]))
+        for group, (start, stop) in enumerate(zip(starts, [*starts[1:], len(support)], strict=True)):
+            np.einsum("ik,ij->kj", local_y[start:stop], weights[start:stop], out=along_y[:, group])
+        labels = support[starts]
+        edge = np.ones(labels.shape, bool)
+        edge[:, 1:] = (labels[:, 1:] != labels[:, :-1]) | (first_x[1:] != first_x[:-1])
+        runs = np.flatnonzero(edge)
+        run_label = labels.ravel()[runs]
+        chosen = run_label > 0
+        sums = np.empty((along_y.shape[0], local_x.shape[1], int(chosen.sum())))
+        for k, values in enumerate(along_y):
+            for m in range(local_x.shape[1]):
+                sums[k, m] = np.add.reduceat((values * local_x[:, m]).ravel(), runs)[chosen] if runs.size else 0
+        group, start = np.divmod(runs[chosen], support.shape[1])
+        y = first_y[starts][group] + np.arange(sums.shape[0])[:, None, None]
+        x = first_x[start] + np.arange(sums.shape[1])[:, None]
+        spline = y * self.basis_x.n_splines + x
+        index = np.broadcast_to(run_label[chosen].astype(np.int64) - 1, sums.shape)
+        return index.ravel(), spline.ravel(), sums.ravel()
+
+
+def _compressed(index: np.ndarray, spline: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sums of equal (support, spline), in their order and without zeros; added in the order in which they came."""
+    kept = value != 0
+    index, spline, value = index[kept], spline[kept], value[kept]
+    if not index.size:
+        return index, spline, value
+    order = np.lexsort((spline, index))
+    index, spline, value = index[order], spline[order], value[order]
+    starts = _starts((index[1:] != index[:-1]) | (spline[1:] != spline[:-1]))
+    return index[starts], spline[starts], np.add.reduceat(value, starts)

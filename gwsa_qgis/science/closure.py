@@ -7,7 +7,7 @@ native mascon) equals that support's value, and whose coefficients q are smoothe
 
 R is a membrane energy and each row of M holds the actual discrete means of the splines over the valid pixels of one
 support, so coasts, lakes, borders and irregular shapes need no special care. The matrix is factorised once per mask; a
-month is one back substitution and one step of iterative refinement. Histosplines: Boneva, Kendall & Stefanov 1971
+month is a back substitution and a step or two of refinement. Histosplines: Boneva, Kendall & Stefanov 1971
 (10.1111/j.2517-6161.1971.tb00855.x); area-preserving interpolation: Tobler 1979 (10.1080/01621459.1979.10481647).
 """
 
@@ -17,15 +17,17 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
-import scipy.sparse.linalg as spl
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
-from gwsa_qgis.science.bsplines import basis_means, roughness, uniform_basis
+from gwsa_qgis.science.bsplines import SplineSums, evaluate_splines, roughness, uniform_basis
+from gwsa_qgis.science.closure_solvers import KEPT_BYTES, Solver, make_solver
+from gwsa_qgis.science.closure_tolerance import PENALTY, smoothest_within
 
+COASTS = ("smooth", "bounded")
 SMALL_SHARE = 0.3  # supports with less of their pixels valid than this are relaxed by coast="bounded"
 RELAXATION = 0.05
 _PATTERNS_KEPT = 4
+_BYTES_KEPT = 5e8
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,12 @@ class Closure:
         "bounded" keeps supports of which less than 30 % is valid from forcing a steep field: their rows are relaxed and
         what is left of their value is added as a constant over the support. Means stay exact, the field has a step
         there.
+    tolerance : float
+        How far means may stay from the values, which are noisy: the smoothest field within it is sought. 0 is exact.
+    solver : {"auto", "direct", "windows"}
+        "auto" factorises the whole system up to 50,000 supports, and overlapping windows of it above.
+    kept_mb : float
+        Memory for factors of windows; those beyond it are made again in every sweep, so solve many months together.
 
     Raises
     ------
@@ -78,9 +86,8 @@ class Closure:
     Notes
     -----
     Supports without a value in a month have no row in that month. The matrix is factorised once per distinct pattern of
-    missing supports, and the last four are kept: hand months over together, so that each pattern is met once.
-    Time and memory grow slightly faster than linearly: 12,000 supports take about 1 s and 0.3 GB, 48,000 take 6 s and
-    1.5 GB.
+    missing supports, and the last few are kept: hand months over together, so that each pattern is met once.
+    Maps that do not fit in memory are given window by window, as `SplineSums`, to `from_sums`.
     """
 
     def __init__(
@@ -94,6 +101,9 @@ class Closure:
         membrane: float = 1.0,
         bending: float = 1e-3,
         coast: str = "smooth",
+        tolerance: float = 0.0,
+        solver: str = "auto",
+        kept_mb: float = KEPT_BYTES / 1e6,
     ) -> None:
         support, weights = np.asarray(support), np.asarray(weights)
         if support.ndim != 2 or not np.issubdtype(support.dtype, np.integer):
@@ -108,33 +118,68 @@ class Closure:
                 f"weights of shape {weights.shape} do not fit a support of shape {support.shape}",
                 "give one weight per fine pixel, or one per row as (rows, 1)",
             ) from None
-        if coast not in ("smooth", "bounded"):
-            raise InvalidParameter(f"coast is {coast!r}", "give 'smooth' or 'bounded'")
-        self.n_supports = max(int(support.max(initial=0)), n_supports or 0)
-        self.shape = support.shape
-        self.labels = np.where(weights > 0, np.maximum(support, 0), 0)
-        self.weights = weights
-        self.basis_y = uniform_basis(support.shape[0], knot_spacing, degree)
-        self.basis_x = uniform_basis(support.shape[1], knot_spacing, degree)
+        count = max(int(support.max(initial=0)), n_supports or 0)
+        sums = SplineSums(*(uniform_basis(length, knot_spacing, degree) for length in support.shape), count)
+        sums.add(support, weights)
+        share = valid_share(*support_pixels(support, weights, count)) if coast == "bounded" else None
+        self._support, self._weights = support, weights
+        self._build(sums, membrane, bending, coast, share, tolerance, solver, kept_mb)
+
+    @classmethod
+    def from_sums(
+        cls,
+        sums: SplineSums,
+        *,
+        membrane: float = 1.0,
+        bending: float = 1e-3,
+        coast: str = "smooth",
+        share: np.ndarray | None = None,
+        tolerance: float = 0.0,
+        solver: str = "auto",
+        kept_mb: float = KEPT_BYTES / 1e6,
+    ) -> Closure:
+        """Closure of a map that was summed window by window, and of which no pixel is kept.
+
+        `means` and `close` are then not to be had, and `evaluate` must be given the labels of its window when the coast
+        is bounded.
+
+        Parameters
+        ----------
+        sums : SplineSums
+        share : ndarray, shape (n_supports,)
+            `valid_share` of each support, for ``coast="bounded"``.
+        """
+        closure = cls.__new__(cls)
+        closure._support = closure._weights = None
+        closure._build(sums, membrane, bending, coast, share, tolerance, solver, kept_mb)
+        return closure
+
+    def _build(self, sums, membrane, bending, coast, share, tolerance, solver, kept_mb) -> None:
+        if coast not in COASTS:
+            raise InvalidParameter(f"coast is {coast!r}", f"give one of {', '.join(COASTS)}")
+        if not tolerance >= 0:
+            raise InvalidParameter(f"the tolerance is {tolerance}", "give 0 for exact means, or a positive number")
+        self.n_supports, self.tolerance = sums.n_supports, float(tolerance)
+        self.basis_y, self.basis_x = sums.basis_y, sums.basis_x
+        self.shape = self.basis_y.first.size, self.basis_x.first.size
         self.spline_shape = self.basis_y.n_splines, self.basis_x.n_splines
-        self.spline_means, self.total_weight = basis_means(
-            support, weights, self.basis_y, self.basis_x, self.n_supports
-        )
+        self.spline_means, self.total_weight = sums.means()
         self.present = self.total_weight > 0
         if not self.present.any():
             raise NoUsableData("no pixel of any support is valid", "give a mask that leaves some pixels to use")
         self._energy = roughness(*self.spline_shape, membrane, bending)
-        self._relaxed = np.zeros(self.n_supports)
+        self._relaxed: np.ndarray | None = None
         if coast == "bounded":
-            self._relaxed = RELAXATION * np.clip(1 - self.valid_share(support) / SMALL_SHARE, 0, None)
-        self._factorised: OrderedDict[bytes, tuple] = OrderedDict()
+            relaxed = RELAXATION * np.clip(1 - share / SMALL_SHARE, 0, None)
+            self._relaxed = relaxed if relaxed[self.present].any() else None
+        self._solver_kind, self._kept_bytes = solver, 1e6 * kept_mb
+        self._factorised: OrderedDict[bytes, Solver] = OrderedDict()
 
-    def valid_share(self, support: np.ndarray) -> np.ndarray:
-        """Share of each support's pixels that are valid, cut supports counting as at least half a usual one."""
-        whole = np.bincount(np.maximum(support, 0).ravel(), minlength=self.n_supports + 1)[1:]
-        valid = np.bincount(self.labels.ravel(), minlength=self.n_supports + 1)[1:]
-        usual = np.median(whole[whole > 0])
-        return valid / np.maximum(whole, 0.5 * usual)
+    def _labels(self, rows: slice = slice(None), columns: slice = slice(None)) -> np.ndarray:
+        """Labels of the valid pixels of a window, 0 elsewhere."""
+        if self._support is None:
+            raise InvalidParameter("this closure was built from sums and holds no labels", "give those of the window")
+        return np.where(self._weights[rows, columns] > 0, np.maximum(self._support[rows, columns], 0), 0)
 
     def means(self, field: np.ndarray) -> np.ndarray:
         """Weighted mean over each support.
@@ -150,8 +195,9 @@ class Closure:
             NaN for supports without valid pixels.
         """
         months = field[None] if field.ndim == 2 else field
-        labels, inside = self.labels.ravel(), self.labels.ravel() > 0
-        weights, out = self.weights.ravel(), np.full((len(months), self.n_supports), np.nan)
+        labels = self._labels().ravel()
+        inside, weights = labels > 0, self._weights.ravel()
+        out = np.full((len(months), self.n_supports), np.nan)
         labels, weights = (labels, weights) if inside.all() else (labels[inside], weights[inside])
         for month, values in zip(out, months, strict=True):
             values = values.ravel() if inside.all() else values.ravel()[inside]
@@ -178,16 +224,16 @@ class Closure:
             )
         usable = np.isfinite(values) & self.present
         spline = np.full((len(values), *self.spline_shape), np.nan)
-        shift = np.zeros_like(values) if self._relaxed.any() else None
+        shift = None if self._relaxed is None else np.zeros_like(values)
         patterns, pattern_of = np.unique(usable, axis=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             if pattern.any():
                 months = np.flatnonzero(pattern_of.ravel() == number)
-                coefficients = self._solve_pattern(pattern, values[np.ix_(months, pattern)])
+                wanted, coefficients = self._solve_pattern(pattern, values[np.ix_(months, pattern)].T)
                 spline[months] = coefficients.T.reshape(-1, *self.spline_shape)
                 if shift is not None:
-                    left = values[months] - (self.spline_means @ coefficients).T
-                    shift[months] = np.where(pattern & (self._relaxed > 0), left, 0.0)
+                    left = (wanted - self.spline_means[pattern] @ coefficients).T
+                    shift[np.ix_(months, pattern)] = np.where(self._relaxed[pattern] > 0, left, 0.0)
         return SplineField(spline, shift)
 
     def evaluate(
@@ -196,8 +242,11 @@ class Closure:
         rows: slice = slice(None),
         columns: slice = slice(None),
         dtype: np.dtype | type = np.float64,
+        *,
+        labels: np.ndarray | None = None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Values of spline fields at the pixels of a window.
+        """Values of spline fields at the pixels of a window; the same to the bit in whatever window.
 
         Parameters
         ----------
@@ -206,20 +255,27 @@ class Closure:
         rows, columns : slice
             Window of the fine grid.
         dtype : dtype
-            Type of the result.
+            Type of the result; in float32 the last product is computed so, in half the time.
+        labels : ndarray of int, shape (n_rows, n_columns), optional
+            Supports of the window's pixels, for shifts; needed when the closure was built from sums.
+        out : ndarray, shape (n_months, n_rows, n_columns), optional
+            Where to put the values, instead of a new array of `dtype`.
 
         Returns
         -------
         ndarray, shape (n_months, n_rows, n_columns)
             Defined on masked pixels too (the smoothest continuation); NaN in months without values.
         """
-        along_y, along_x = self.basis_y.matrix(rows), self.basis_x.matrix(columns)
-        out = np.empty((len(field.spline), along_y.shape[0], along_x.shape[0]), dtype)
-        for month, coefficients in enumerate(field.spline):
-            out[month] = along_y @ np.ascontiguousarray((along_x @ coefficients.T).T)
+        if out is None:
+            shape = (self.basis_y.first[rows].size, self.basis_x.first[columns].size)
+            out = np.empty((len(field.spline), *shape), dtype)
+        for month, coefficients in zip(out, field.spline, strict=True):
+            evaluate_splines(coefficients, self.basis_y, self.basis_x, rows, columns, month)
         if field.shift is not None:
+            labels = self._labels(rows, columns) if labels is None else np.maximum(labels, 0)
             padded = np.concatenate([np.zeros((len(out), 1)), field.shift], axis=1)
-            out += padded[:, self.labels[rows, columns]].astype(dtype, copy=False)
+            for month, shift in zip(out, padded, strict=True):
+                month += shift[labels].astype(out.dtype, copy=False)
         return out
 
     def correction(self, residual: np.ndarray) -> np.ndarray:
@@ -244,32 +300,47 @@ class Closure:
         """Field corrected so that its support means equal `values`."""
         return field + self.correction(values - self.means(field))
 
-    def _solve_pattern(self, pattern: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Coefficients (n_splines, n_months) that give the supports of `pattern` the given values."""
-        system, factors = self._factors(pattern)
-        n_splines = self._energy.shape[0]
-        right = np.zeros((system.shape[0], len(values)))
-        right[n_splines:] = values.T
-        solution = factors.solve(right)
-        solution += factors.solve(right - system @ solution)
-        return solution[:n_splines]
+    def forget(self) -> None:
+        """Let go of all factors; `evaluate` needs none, and `solve` makes them anew."""
+        self._factorised.clear()
 
-    def _factors(self, pattern: np.ndarray) -> tuple:
-        key = np.packbits(pattern).tobytes()
+    def _solve_pattern(self, pattern: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means that are met (n_values, n_months), within the tolerance, and the coefficients that meet them."""
+        if self.tolerance > 0:
+            rows = self.spline_means[pattern]
+            loose = self._solver(pattern, PENALTY)
+            values = smoothest_within(loose.solve, rows, values, self.tolerance)
+        return values, self._solver(pattern).solve(values)
+
+    def _solver(self, pattern: np.ndarray, penalty: float = 0.0) -> Solver:
+        """Solver for the supports of a pattern; with a penalty, their values are only drawn to."""
+        key = bytes([penalty > 0]) + np.packbits(pattern).tobytes()
         if key not in self._factorised:
             rows = self.spline_means[pattern]
-            corner = -sp.diags(self._relaxed[pattern]) if self._relaxed.any() else None
-            system = sp.bmat([[self._energy, rows.T], [rows, corner]], format="csc")
-            try:
-                self._factorised[key] = system, spl.splu(system, permc_spec="COLAMD")
-            except RuntimeError:
-                raise NoUsableData(
-                    f"{int(pattern.sum())} supports cannot all be met by splines this coarse",
-                    "give a smaller knot spacing, or drop supports with only a few pixels",
-                ) from None
-            while len(self._factorised) > _PATTERNS_KEPT:
-                self._factorised.popitem(last=False)
+            relaxed = None if self._relaxed is None else self._relaxed[pattern]
+            if penalty > 0:
+                relaxed = np.full(rows.shape[0], 1 / penalty) + (0.0 if relaxed is None else relaxed)
+            held = sum(solver.held_bytes for solver in self._factorised.values())
+            while self._factorised and (len(self._factorised) >= _PATTERNS_KEPT or held > _BYTES_KEPT):
+                held -= self._factorised.popitem(last=False)[1].held_bytes
+            self._factorised[key] = make_solver(
+                self._energy, rows, relaxed, self.spline_shape, self._solver_kind, self._kept_bytes
+            )
         return self._factorised[key]
+
+
+def support_pixels(support: np.ndarray, weights: np.ndarray, n_supports: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of each support, and those of them with a weight; to be added up window by window."""
+    labels = np.maximum(support, 0)
+    whole = np.bincount(labels.ravel(), minlength=n_supports + 1)[1:]
+    valid = np.bincount(labels[np.broadcast_to(weights, labels.shape) > 0], minlength=n_supports + 1)[1:]
+    return whole, valid
+
+
+def valid_share(whole: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Share of each support's pixels that are valid, cut supports counting as at least half a usual one."""
+    usual = np.median(whole[whole > 0])
+    return valid / np.maximum(whole, 0.5 * usual)
 
 
 def cell_support(rows: int, columns: int, factor: int) -> np.ndarray:

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import InvalidParameter
+from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.inspection import list_months
+from gwsa_qgis.rasters.raster import TILE, RasterWriter
 from gwsa_qgis.rasters.stack import create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_ordered, plan_windows
 from gwsa_qgis.rasters.writing import replacing, together
+from gwsa_qgis.science.closure import COASTS
+from gwsa_qgis.science.closure_solvers import DIRECT_LIMIT, MONTHS_AT_ONCE
 from gwsa_qgis.science.interpolation import spline_correction
-from gwsa_qgis.steps.residuals import CorrectionJob, Residuals, exact_correction, find_residuals, open_correction
+from gwsa_qgis.steps.residuals import (
+    Correction,
+    CorrectionJob,
+    ExactCorrection,
+    Residuals,
+    find_residuals,
+    open_correction,
+)
 from gwsa_qgis.steps.support_map import SupportMap, support_means_of_cells
 
-METHODS = ("exact", "spline")
-# One value as read, its validity and weight, the correction in float64 and the sum as written.
-BYTES_PER_VALUE = 40
+METHODS = ("exact", "spline", "none")
+# One value as read, which is corrected in place, and a share of what one month at a time needs beside it in float64.
+BYTES_PER_VALUE = 12
+# Coarse arrays of a month, in float64: values, sums, areas, residuals and coefficients.
+BYTES_PER_CELL = 120
+# Windows in flight that the memory is shared by, whatever the workers: windows are then the same, and with them all bytes.
+LANES = 6
 PROMISED_CM = 1e-4
 
 
@@ -39,7 +53,7 @@ class CorrectResidualsResult:
     closure_rmse_before, closure_rmse_after : float
         Root mean square difference of support means from the coarse field, cm; after: of the values as written.
     closure_max_after : float
-        Largest absolute difference as written, cm.
+        Largest absolute difference as written, cm: at most the tolerance, or 0.0001 cm.
     supports : int
         Supports that were closed in some month.
     skipped_supports : int
@@ -66,6 +80,8 @@ def correctresiduals(
     closure: str | Path | None = None,
     *,
     method: str = "exact",
+    coast: str = "smooth",
+    tolerance: float = 0.0,
     mascons: str | Path | None = None,
     mask: str | Path | None = None,
     memory_mb: float = DEFAULT_MEMORY_MB,
@@ -84,9 +100,15 @@ def correctresiduals(
         Corrected fine stack, cm, for the months that both have. Months without a coarse value are NoData.
     closure : path, optional
         CSV of differences from the coarse field before and after, by month and by support.
-    method : {"exact", "spline"}
+    method : {"exact", "spline", "none"}
         "exact": the mean over each support equals the coarse value. "spline": a cubic spline through cell residuals, as
-        published; means are then off by what the table says.
+        published; means are then off by what the table says. "none": the prediction as it is, with its table.
+    coast : {"smooth", "bounded"}
+        "bounded" (of "exact") adds what supports with less than 30 % valid pixels still lack as a constant over each, so
+        that a few pixels at a coast do not force a steep field; there is a step around them, and means are exact.
+    tolerance : float
+        How far means may stay from the coarse values (of "exact"), cm, where these are noisy: the smoothest correction
+        within it is taken. 0 is exact.
     mascons : path, optional
         Map of mascon ids on the coarse grid: the supports of "exact", and of the closure table. The coarse value of a
         mascon is the mean of its cells, weighted by their valid fine area. Coarse cells when not given.
@@ -104,98 +126,197 @@ def correctresiduals(
 
     Notes
     -----
-    Pixels of supports without a coarse value keep the smooth continuation of the correction around them. Pixel areas
-    are weighted by cos(latitude) on geographic grids.
+    Months are corrected in parts, and each part window by window, within the memory; the factors of the closure come
+    on top of it: some 15 kB a support up to 50,000 supports, then 0.4 GB or the budget once more. Pixels of supports
+    without a coarse value keep the smooth continuation of the correction around them. Pixel areas are weighted by
+    cos(latitude) on geographic grids.
     """
     report = Reporter(progress)
-    if method not in METHODS:
-        raise InvalidParameter(f"the method of correction is {method!r}", f"give one of {', '.join(METHODS)}")
+    _check_options(method, coast, tolerance)
     job = open_correction(prediction, target, mascons, mask, report)
-    if method == "spline" and job.preset == "recommended":
-        report.warn("the prediction is detail, made to be closed exactly; the published spline leaves its means off")
-    per_pixel = BYTES_PER_VALUE * job.months.size * max(workers, 1)
-    windows = plan_windows(job.grid, per_pixel, memory_mb=memory_mb, multiple=job.factor)
-    found = find_residuals(job, windows, workers, report.part(0.0, 0.4))
-    if found.empty.any():
-        report.warn(
-            f"{found.empty.sum()} months have no coarse value and stay NoData: {list_months(job.months[found.empty])}"
+    if method != "exact" and job.preset == "recommended":
+        report.warn("the prediction is detail, made to be closed exactly; without that its means are off")
+    exact = ExactCorrection(job, coast, tolerance, memory_mb, workers) if method == "exact" else None
+    figures = _Figures(job)
+    tags = {"GWSA_CORRECTION": method, "GWSA_SUPPORT": job.support.kind, "GWSA_PRESET": job.preset}
+    at_once, windows, tile = _plan(job, memory_mb)
+    threads = min(workers, LANES - 2)
+    with together() as files:
+        table = files.enter_context(replacing(closure)) if closure is not None else None
+        stack = create_stack(
+            Path(output), job.grid, job.months, **job.tags, step="correctresiduals", metadata=tags, tile=tile
         )
-    if found.skipped.any():
-        report.warn(f"{found.skipped.sum()} {job.support.kind} have no valid fine pixel and are passed over")
-    if method == "exact":
-        correct = exact_correction(job, found, report.part(0.4, 0.45))
-    else:
-        residual = found.of_cells(job.values)
+        writer = files.enter_context(stack)
+        starts = range(0, job.months.size, at_once)
+        for number, first in enumerate(starts):
+            part = report.part(number / len(starts), (number + 1) / len(starts))
+            months = job.months[first : first + at_once]
+            found = find_residuals(job, months, windows, threads, part.part(0.0, 0.4))
+            correct = _correction(method, exact, found, job, part.part(0.4, 0.45))
+            after = _write(job, found, correct, writer, first, tile, windows, threads, part.part(0.45, 1.0))
+            figures.add(found, after, first)
+        figures.require(job)
+        if table is not None:
+            table.write_text(figures.table(job.months, job.support), encoding="utf-8", newline="\n")
+    return _result(job, figures, exact, Path(output), closure, tolerance, report)
 
-        def correct(window: Window) -> np.ndarray:
-            return spline_correction(residual, job.factor, *window.slices)
 
-    after = _write(job, found, correct, method, Path(output), closure, windows, workers, report.part(0.45, 1.0))
-    figures = _rmse(found.residual), _rmse(after), float(np.nanmax(np.abs(after)))
-    report.say(f"Closure on {job.support.kind}: RMSE {figures[0]:.3g} cm before, {figures[1]:.3g} cm after")
-    if method == "exact" and figures[2] > PROMISED_CM:
-        report.warn(f"the largest closure error is {figures[2]:.2g} cm, more than the {PROMISED_CM} cm promised")
-    return CorrectResidualsResult(
-        Path(output),
-        None if closure is None else Path(closure),
-        job.support.kind,
-        *figures,
-        int(np.isfinite(found.residual).any(0).sum()),
-        int(found.skipped.sum()),
-        job.months[found.empty],
-    )
+def _check_options(method: str, coast: str, tolerance: float) -> None:
+    for name, value, known in (("method of correction", method, METHODS), ("coast", coast, COASTS)):
+        if value not in known:
+            raise InvalidParameter(f"the {name} is {value!r}", f"give one of {', '.join(known)}")
+    if not (np.isfinite(tolerance) and tolerance >= 0):
+        raise InvalidParameter(f"the tolerance is {tolerance} cm", "give 0 for exact means, or a positive number")
+    if method != "exact" and (tolerance > 0 or coast != "smooth"):
+        raise InvalidParameter(
+            f"a tolerance or a bounded coast was asked of the method {method!r}", "give them with the method 'exact'"
+        )
+
+
+def _plan(job: CorrectionJob, memory_mb: float) -> tuple[int, list[Window], int]:
+    """Months at once, windows for them, and the side of the output's tiles."""
+    most = 0.75e6 * memory_mb
+    tile = math.lcm(16, job.factor)
+    tile = tile * max(TILE // tile, 1) if tile <= 2 * TILE else TILE
+    per_month = LANES * BYTES_PER_VALUE
+    step = tile if tile % job.factor == 0 and tile * tile * per_month <= most else job.factor
+    fitting = most / per_month / (step * step * (1 if step == tile else 16))
+    fitting = min(fitting, 0.25e6 * memory_mb / (BYTES_PER_CELL * job.support.labels.size), job.months.size)
+    if job.support.count <= DIRECT_LIMIT:
+        # More months at once would only make windows smaller, whose edges are read again for each.
+        fitting = min(fitting, MONTHS_AT_ONCE)
+    months = max(int(fitting), 1)
+    return months, plan_windows(job.grid, per_month * months, memory_mb=0.75 * memory_mb, multiple=step), tile
+
+
+def _correction(
+    method: str, exact: ExactCorrection | None, found: Residuals, job: CorrectionJob, report: Reporter
+) -> Correction:
+    if exact is not None:
+        return exact.solve(found, report)
+    residual = found.of_cells()
+
+    def correct(window: Window, values: np.ndarray) -> None:
+        if method == "spline":
+            for layer, cells in zip(values, residual, strict=True):
+                layer += spline_correction(cells, job.factor, *window.slices)
+
+    return correct
 
 
 def _write(
     job: CorrectionJob,
     found: Residuals,
-    correct: Callable[[Window], np.ndarray],
-    method: str,
-    output: Path,
-    closure: str | Path | None,
+    correct: Correction,
+    writer: RasterWriter,
+    first: int,
+    tile: int,
     windows: list[Window],
-    workers: int,
+    threads: int,
     report: Reporter,
 ) -> np.ndarray:
-    """Write the corrected stack and the table; give what is left of the residuals in the values as written."""
+    """Write the corrected months; give what is left of the residuals in the values as written."""
 
     def corrected(window: Window) -> tuple[np.ndarray, np.ndarray]:
-        result = (job.read(window) + correct(window)).astype(np.float32)
+        result = job.read(window, found.months)
+        correct(window, result)
         result[found.empty] = np.nan
         return result, job.sums(result, window)[0]
 
-    tags = {"GWSA_CORRECTION": method, "GWSA_SUPPORT": job.support.kind, "GWSA_PRESET": job.preset}
     sums = np.zeros_like(found.sums)
-    with together() as files:
-        table = files.enter_context(replacing(closure)) if closure is not None else None
-        stack = create_stack(output, job.grid, job.months, **job.tags, step="correctresiduals", metadata=tags)
-        writer = files.enter_context(stack)
-        for window, (result, part) in map_windows(
-            corrected, windows, workers=workers, progress=report, message="Correcting residuals"
-        ):
-            writer.write(result, window.row, window.column)
-            sums[:, *window.coarsened(job.factor).slices] = part
-        after = found.wanted - support_means_of_cells(sums, found.areas, job.support)
-        after[found.empty] = np.nan
-        if table is not None:
-            text = _closure_table(job.months, job.support, found.residual, after)
-            table.write_text(text, encoding="utf-8", newline="\n")
+    report(0.0, "Correcting residuals")
+    for done, (window, (result, part)) in enumerate(
+        zip(windows, map_ordered(corrected, windows, threads), strict=True), start=1
+    ):
+        whole = not (window.row % tile or window.column % tile)
+        whole &= not (window.rows % tile and window.row + window.rows < job.grid.rows)
+        whole &= not (window.columns % tile and window.column + window.columns < job.grid.columns)
+        (writer.write_tiles if whole else writer.write)(result, window.row, window.column, first)
+        sums[(slice(None), *window.coarsened(job.factor).slices)] = part
+        report(done / len(windows))
+    after = found.wanted - support_means_of_cells(sums, found.areas, job.support)
+    after[found.empty] = np.nan
     return after
 
 
-def _rmse(difference: np.ndarray) -> float:
-    return float(np.sqrt(np.nanmean(difference**2)))
+class _Figures:
+    """Closure before and after, by month and by support, added up over parts of the months."""
+
+    def __init__(self, job: CorrectionJob) -> None:
+        lengths = {"month": job.months.size, "support": job.support.count}
+        # number, sums of squares before and after, largest difference after
+        self.by = {name: np.zeros((4, length)) for name, length in lengths.items()}
+        self.empty = np.zeros(job.months.size, bool)
+        self.has_value, self.has_pixel = np.zeros((2, job.support.count), bool)
+
+    def add(self, found: Residuals, after: np.ndarray, first: int) -> None:
+        both = np.isfinite(found.residual) & np.isfinite(after)
+        before, after = (np.where(both, difference, 0) for difference in (found.residual, after))
+        months = slice(first, first + len(after))
+        for axis, total in ((1, self.by["month"][:, months]), (0, self.by["support"])):
+            total[:3] += [both.sum(axis), (before**2).sum(axis), (after**2).sum(axis)]
+            total[3] = np.maximum(total[3], np.abs(after).max(axis))
+        self.empty[months] = found.empty
+        self.has_value |= found.has_value
+        self.has_pixel |= found.has_pixel
+
+    def require(self, job: CorrectionJob) -> None:
+        if self.empty.all():
+            raise NoUsableData(
+                f"no coarse value lies over a valid pixel of {job.prediction}",
+                "check that both cover the same area and months",
+            )
+
+    def overall(self) -> tuple[float, float, float]:
+        """Root mean squares before and after, and the largest difference after."""
+        count, before, after, _ = self.by["month"].sum(1)
+        return float(np.sqrt(before / count)), float(np.sqrt(after / count)), float(self.by["month"][3].max())
+
+    def table(self, months: np.ndarray, support: SupportMap) -> str:
+        """CSV text: one row a month, then one a support."""
+        lines = ["by,name,n,rmse_before_cm,rmse_after_cm,max_after_cm"]
+        for kind, names, total in (
+            ("month", months, self.by["month"]),
+            (support.kind[:-1], support.names, self.by["support"]),
+        ):
+            for name, (count, before, after, largest) in zip(names, total.T, strict=True):
+                if count:
+                    figures = (np.sqrt(before / count), np.sqrt(after / count), largest)
+                    lines.append(f"{kind},{name},{count:.0f}," + ",".join(f"{figure:.6g}" for figure in figures))
+        return "\n".join(lines) + "\n"
 
 
-def _closure_table(months: np.ndarray, support: SupportMap, before: np.ndarray, after: np.ndarray) -> str:
-    """CSV text: one row a month, then one a support."""
-    lines = ["by,name,n,rmse_before_cm,rmse_after_cm,max_after_cm"]
-    kinds = (("month", [str(month) for month in months], 1), (support.kind[:-1], list(support.names), 0))
-    for kind, names, axis in kinds:
-        first, last = (before, after) if axis == 1 else (before.T, after.T)
-        for name, b, a in zip(names, first, last, strict=True):
-            both = np.isfinite(b) & np.isfinite(a)
-            if both.any():
-                figures = (_rmse(b[both]), _rmse(a[both]), np.abs(a[both]).max())
-                lines.append(f"{kind},{name},{both.sum()}," + ",".join(f"{figure:.6g}" for figure in figures))
-    return "\n".join(lines) + "\n"
+def _result(
+    job: CorrectionJob,
+    figures: _Figures,
+    exact: ExactCorrection | None,
+    output: Path,
+    closure: str | Path | None,
+    tolerance: float,
+    report: Reporter,
+) -> CorrectResidualsResult:
+    """Tell what was found, and give the figures."""
+    empty, skipped = figures.empty, figures.has_value & ~figures.has_pixel
+    if empty.any():
+        report.warn(f"{empty.sum()} months have no coarse value and stay NoData: {list_months(job.months[empty])}")
+    if skipped.any():
+        report.warn(f"{skipped.sum()} {job.support.kind} have no valid fine pixel and are passed over")
+    if exact is not None and len(exact.patterns) > 1:
+        report.say(f"{len(exact.patterns)} patterns of valid pixels among the months, each closed on its own")
+    before, after, largest = figures.overall()
+    report.say(
+        f"Closure on {job.support.kind}: RMSE {before:.3g} cm before, {after:.3g} cm after, at most {largest:.2g} cm"
+    )
+    if exact is not None and largest > tolerance + PROMISED_CM:
+        report.warn(f"the largest closure error is {largest:.2g} cm, more than {tolerance + PROMISED_CM:g} cm promised")
+    return CorrectResidualsResult(
+        output,
+        None if closure is None else Path(closure),
+        job.support.kind,
+        before,
+        after,
+        largest,
+        int((figures.by["support"][0] > 0).sum()),
+        int(skipped.sum()),
+        job.months[empty],
+    )

@@ -2,65 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import InvalidMonths, InvalidParameter
+from gwsa_qgis.errors import InvalidMonths, InvalidParameter, UnreadableInput
+from gwsa_qgis.products.plausibility import odd_profiles
 from gwsa_qgis.products.predictor_input import PredictorInput, name_inputs, open_input, shared_months
 from gwsa_qgis.products.sanity import Figures, odd_figures
 from gwsa_qgis.progress import ProgressFunction, Reporter
-from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.gdal_setup import gdal
+from gwsa_qgis.rasters.inspection import list_months
+from gwsa_qgis.rasters.journal import Journal, describe_file, journalled
 from gwsa_qgis.rasters.masks import read_mask
 from gwsa_qgis.rasters.predictor_set import SUFFIXES
-from gwsa_qgis.rasters.raster import RasterWriter, create_raster
-from gwsa_qgis.rasters.stack import create_stack, require_values
-from gwsa_qgis.rasters.warping import read_aligned, read_template
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, plan_windows
-from gwsa_qgis.rasters.writing import replacing_folder, together, write_text
-from gwsa_qgis.science.aggregation import block_means
-from gwsa_qgis.science.idw import fill_holes
-
-STEP = "preparepredictors"
-# Months that are held at once: few, so that windows are large and their margins a small part.
-MONTHS_AT_ONCE = 12
-BYTES_PER_VALUE = 44
-
-
-@dataclass(frozen=True)
-class PredictorRow:
-    """One predictor in the table of what came in and what went out.
-
-    Attributes
-    ----------
-    name, unit : str
-    months : int
-        0 for a static one.
-    alignment : str
-        How it was brought to the template.
-    filled_share, left_share : float
-        Shares of the used cells (over all months) that were holes and got filled, and that stay holes.
-    low, mean, high : float
-        Figures on the fine grid.
-    odd : str
-        What looks physically odd; empty when nothing does.
-    """
-
-    name: str
-    unit: str
-    months: int
-    alignment: str
-    filled_share: float
-    left_share: float
-    low: float
-    mean: float
-    high: float
-    odd: str
+from gwsa_qgis.rasters.warping import read_template
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
+from gwsa_qgis.rasters.writing import make_folder, place_folder, replacing_folder, together
+from gwsa_qgis.steps.predictor_table import PredictorRow, as_csv, make_page, read_profile, row_latitudes
+from gwsa_qgis.steps.predictor_windows import Target
+from gwsa_qgis.steps.predictor_writing import COARSE, FINE, STEP, make_predictors
+from gwsa_qgis.steps.text_outputs import stage_text
 
 
 @dataclass(frozen=True)
@@ -73,6 +39,8 @@ class PreparePredictorsResult:
     first, last : str
         First and last month; empty when all predictors are static.
     rows : tuple of PredictorRow
+    resumed : tuple of str
+        Predictors that an interrupted run had finished.
     """
 
     fine: Path
@@ -80,16 +48,7 @@ class PreparePredictorsResult:
     first: str
     last: str
     rows: tuple[PredictorRow, ...]
-
-
-@dataclass(frozen=True)
-class _Target:
-    grid: Grid
-    coarse: Grid
-    factor: int
-    mask: str | None
-    reach: int
-    windows: list[Window]
+    resumed: tuple[str, ...] = ()
 
 
 def preparepredictors(
@@ -105,6 +64,7 @@ def preparepredictors(
     start: str | None = None,
     end: str | None = None,
     table: str | Path | None = None,
+    report: str | Path | None = None,
     memory_mb: float = DEFAULT_MEMORY_MB,
     workers: int = 1,
     progress: ProgressFunction | None = None,
@@ -133,52 +93,154 @@ def preparepredictors(
         First and last month; by default all months that all dynamic inputs have.
     table : path, optional
         CSV of `PredictorRow` to write.
-    memory_mb, workers, progress
-        As in all steps.
+    report : path, optional
+        Page with the table and a map of each predictor's mean.
+    memory_mb : float
+        Budget for all threads together; no more of them run than it holds.
+    workers : int
+        Threads; the files are the same for any number.
 
     Notes
     -----
     Inputs whose cells are the template's are cut out; coarser ones are interpolated bilinearly, finer ones averaged, by
     GDAL's warper, which also reprojects those of another CRS. Which of these was done is said in the log.
 
+    Finished predictors wait in a hidden folder beside FINE. When a run is interrupted, the next one with the same
+    inputs and settings goes on after them, and writes the same bytes as one that was not.
+
+    Months that are in an input's list of bands but have no value stay NoData, and are told; a month that is not in the
+    list is refused.
+
     Raises
     ------
     GwsaError
         For unreadable inputs, names that collide, months that do not overlap, a template that the factor does not
-        divide, a mask on another grid.
+        divide, a mask on another grid; when another run is writing the same outputs.
     """
-    report = Reporter(progress)
+    say = Reporter(progress)
     if max_hole_distance < 0:
         raise InvalidParameter(f"HOLE_DISTANCE is {max_hole_distance}", "give 0 or more fine cells")
+    if Path(fine).resolve() == Path(coarse).resolve():
+        raise InvalidParameter(f"FINE and COARSE are both {fine}", "give two folders")
     grid = read_template(template)
-    target = _plan(grid, int(factor), mask, int(max_hole_distance), memory_mb)
-    with together() as stack:
-        opened = [open_input(name, path, grid) for name, path in name_inputs(inputs, names).items()]
-        for one in opened:
-            stack.callback(one.source.close)
-        months = _crop(shared_months(opened), start, end)
-        _tell(report, opened, months, target)
-        for folder in (fine, coarse):
-            _warn_of_others(Path(folder), {one.name for one in opened}, report)
-        fine_folder = stack.enter_context(replacing_folder(fine))
-        coarse_folder = stack.enter_context(replacing_folder(coarse))
-        rows = []
-        for number, one in enumerate(opened):
-            part = report.part(0.98 * number / len(opened), 0.98 * (number + 1) / len(opened))
-            rows.append(_prepare(one, months, target, fine_folder, coarse_folder, part))
-        if table:
-            write_text(table, _as_csv(rows))
-    span = (str(months[0]), str(months[-1])) if months is not None else ("", "")
-    report(1.0, f"Written {len(rows)} predictors to {fine} and {coarse}.")
-    return PreparePredictorsResult(Path(fine), Path(coarse), *span, tuple(rows))
-
-
-def _plan(grid: Grid, factor: int, mask: str | Path | None, reach: int, memory_mb: float) -> _Target:
-    coarse = grid.coarsen(factor)
+    target = Target(grid, grid.coarsen(int(factor)), int(factor), mask and str(mask), int(max_hole_distance), memory_mb)
     if mask:
         read_mask(mask, grid, slice(0, 1), slice(0, 1))  # a mask on another grid is found before any work
-    windows = plan_windows(grid, BYTES_PER_VALUE * MONTHS_AT_ONCE, memory_mb=memory_mb, multiple=factor)
-    return _Target(grid, coarse, factor, str(mask) if mask else None, reach, windows)
+    with ExitStack() as files:
+        opened = []
+        for name, path in name_inputs(inputs, names).items():
+            opened.append(open_input(name, path, grid))
+            files.callback(opened[-1].source.close)
+        months = _crop(shared_months(opened), start, end)
+        _tell(say, opened, months, target)
+        for folder in (fine, coarse):
+            _warn_of_others(Path(folder), {one.name for one in opened}, say)
+        for path in (coarse, table, report):
+            if path:
+                make_folder(Path(path).parent)
+        fingerprint = _fingerprint(opened, months, target)
+        with journalled(fine, fingerprint, say) as journal:
+            resumed = tuple(journal.finished)
+            make_predictors(opened, months, target, journal, max(int(workers), 1), say)
+            if _fingerprint(opened, months, target) != fingerprint:
+                raise UnreadableInput("an input changed while it was read", "run the step again when it is whole")
+            rows, page = _look_back(opened, months, target, journal, bool(report), say)
+            files.close()  # an input may lie in the folder that is replaced
+            _place(journal, rows, page, fine, coarse, table, report)
+    span = (str(months[0]), str(months[-1])) if months is not None else ("", "")
+    say(1.0, f"Written {len(rows)} predictors to {fine} and {coarse}.")
+    return PreparePredictorsResult(Path(fine), Path(coarse), *span, tuple(rows), resumed)
+
+
+def _fingerprint(opened: list[PredictorInput], months: np.ndarray | None, target: Target) -> dict[str, object]:
+    """All that the files written depend on."""
+    from gwsa_qgis import __version__
+
+    return {
+        "step": STEP,
+        "version": __version__,
+        "GDAL": gdal.__version__,
+        "input": {one.name: one.fingerprint() for one in opened},
+        "MASK": describe_file(target.mask) if target.mask else None,
+        "TEMPLATE": asdict(target.grid),
+        "FACTOR": target.factor,
+        "HOLE_DISTANCE": target.reach,
+        "months": [str(months[0]), str(months[-1])] if months is not None else None,
+        # windows decide on the order of tiles in the files
+        "MEMORY": float(target.memory_mb),
+    }
+
+
+def _look_back(
+    opened: list[PredictorInput],
+    months: np.ndarray | None,
+    target: Target,
+    journal: Journal,
+    wants_page: bool,
+    report: Reporter,
+) -> tuple[list[PredictorRow], str]:
+    """The table, with all that looks odd told, and the page if it is wanted."""
+    latitudes = row_latitudes(target.coarse)
+    profiles = {
+        one.name: read_profile(
+            one.name, journal.folder / COARSE / f"{one.name}.tif", months if one.months is not None else None, latitudes
+        )
+        for one in opened
+    }
+    found = odd_profiles(list(profiles.values()))
+    rows = [_row(one, months, journal.facts(one.name), found.get(one.name, []), report) for one in opened]
+    if not wants_page:
+        return rows, ""
+    span = (str(months[0]), str(months[-1])) if months is not None else ("", "")
+    return rows, make_page(rows, profiles, (target.grid, target.coarse), span, target.reach)
+
+
+def _row(
+    one: PredictorInput, months: np.ndarray | None, facts: dict, found: list[str], report: Reporter
+) -> PredictorRow:
+    figures = Figures(facts["count"], facts["total"], facts["low"], facts["high"])
+    odd = [text for text in (odd_figures(one.name, figures, one.unit), *found) if text]
+    for text in odd:
+        report.warn(f"{text}.")
+    empty = ""
+    if one.months is not None:
+        missing = months[np.array(facts["valid"]) == 0]
+        if missing.size:
+            empty = " ".join(str(month) for month in missing)
+            report.warn(
+                f"{one.name} has no value in {missing.size} of {months.size} months ({list_months(missing)}): they "
+                "stay NoData."
+            )
+    shares = (facts["filled"] / max(facts["used"], 1), facts["left"] / max(facts["used"], 1))
+    report.say(
+        f"{one.name}: {figures.low:.4g} to {figures.high:.4g}, mean {figures.mean:.4g} {one.unit}; "
+        f"holes filled {shares[0]:.2%}, left {shares[1]:.2%} of the used cells."
+    )
+    grid = one.source.grid
+    return PredictorRow(
+        one.name, one.unit, one.unit, months.size if one.months is not None else 0, empty,
+        f"{grid.columns} x {grid.rows}", f"{grid.dx:.8g} x {grid.dy:.8g}", one.crs_name(), one.plan.describe(), *shares,
+        figures.low, figures.mean, figures.high, "; ".join(odd),
+    )  # fmt: skip
+
+
+def _place(
+    journal: Journal,
+    rows: list[PredictorRow],
+    page: str,
+    fine: str | Path,
+    coarse: str | Path,
+    table: str | Path | None,
+    report: str | Path | None,
+) -> None:
+    """Let the outputs appear, the largest last: until then a failure costs little."""
+    with together() as outputs:
+        outputs.callback(place_folder, journal.folder / FINE, fine)
+        stage_text(outputs, table, as_csv(rows))
+        stage_text(outputs, report, page)
+        folder = outputs.enter_context(replacing_folder(coarse))
+        for row in rows:
+            shutil.copyfile(journal.folder / COARSE / f"{row.name}.tif", folder / f"{row.name}.tif")
 
 
 def _crop(months: np.ndarray | None, start: str | None, end: str | None) -> np.ndarray | None:
@@ -198,7 +260,7 @@ def _crop(months: np.ndarray | None, start: str | None, end: str | None) -> np.n
     return chosen
 
 
-def _tell(report: Reporter, opened: list[PredictorInput], months: np.ndarray | None, target: _Target) -> None:
+def _tell(report: Reporter, opened: list[PredictorInput], months: np.ndarray | None, target: Target) -> None:
     report.say(f"Fine grid {target.grid.describe()}; coarse grid {target.coarse.describe()}.")
     for one in opened:
         kind = "static" if one.months is None else f"{one.months[0]} to {one.months[-1]}"
@@ -216,91 +278,3 @@ def _warn_of_others(folder: Path, names: set[str], report: Reporter) -> None:
             report.warn(
                 f"{folder} already holds {', '.join(others)}, which stay in the set: remove what is not wanted."
             )
-
-
-def _prepare(
-    one: PredictorInput,
-    months: np.ndarray | None,
-    target: _Target,
-    fine_folder: Path,
-    coarse_folder: Path,
-    report: Reporter,
-) -> PredictorRow:
-    """Write one predictor on both grids."""
-    dynamic = one.months is not None
-    bands = one.bands(months)
-    chunks = [slice(k, min(k + MONTHS_AT_ONCE, bands.size)) for k in range(0, bands.size, MONTHS_AT_ONCE)]
-    figures, filled, left, used_cells = Figures(), 0, 0, 0
-    file = f"{one.name}.tif"
-    written = months if dynamic else None
-    with (
-        _writer(fine_folder / file, target.grid, written, one) as fine_writer,
-        _writer(coarse_folder / file, target.coarse, written, one) as coarse_writer,
-    ):
-        done = 0
-        for chunk in chunks:
-            for window in target.windows:
-                values, n_filled, n_left, n_used = _window_values(one, bands[chunk], window, target)
-                figures.add(values)
-                filled, left, used_cells = filled + n_filled, left + n_left, used_cells + n_used
-                fine_writer.write(values, window.row, window.column, chunk.start)
-                part = target.grid.window(window.row, window.column, window.rows, window.columns)
-                means = block_means(values, target.factor, part.row_weights()).astype(np.float32)
-                place = window.coarsened(target.factor)
-                coarse_writer.write(means, place.row, place.column, chunk.start)
-                done += 1
-                report(done / (len(chunks) * len(target.windows)))
-        require_values(one.source.path, figures.count, "valid value on the used cells of the template")
-    odd = odd_figures(one.name, figures)
-    if odd:
-        report.warn(odd + ".")
-    shares = (filled / max(used_cells, 1), left / max(used_cells, 1))
-    numbers = (figures.low, figures.mean, figures.high)
-    report.say(
-        f"{one.name}: {numbers[0]:.4g} to {numbers[2]:.4g}, mean {numbers[1]:.4g} {one.unit}; "
-        f"holes filled {shares[0]:.2%}, left {shares[1]:.2%} of the used cells."
-    )
-    return PredictorRow(one.name, one.unit, months.size if dynamic else 0, one.plan.describe(), *shares, *numbers, odd)
-
-
-@contextmanager
-def _writer(path: Path, grid: Grid, months: np.ndarray | None, one: PredictorInput) -> Iterable[RasterWriter]:
-    quantity = one.quantity or one.name
-    if months is None:
-        tags = {"GWSA_QUANTITY": quantity, "GWSA_STEP": STEP}
-        with create_raster(path, grid, unit=one.unit, descriptions=[quantity], metadata=tags) as writer:
-            yield writer
-    else:
-        with create_stack(path, grid, months, unit=one.unit, quantity=quantity, step=STEP) as writer:
-            yield writer
-
-
-def _window_values(
-    one: PredictorInput, bands: np.ndarray, window: Window, target: _Target
-) -> tuple[np.ndarray, int, int, int]:
-    """Values of a window on the fine grid, masked and filled; holes filled, holes left, used cells x months."""
-    reach, grid = target.reach, target.grid
-    top, first = max(window.row - reach, 0), max(window.column - reach, 0)
-    bottom = min(window.row + window.rows + reach, grid.rows)
-    last = min(window.column + window.columns + reach, grid.columns)
-    part = grid.window(top, first, bottom - top, last - first)
-    values = read_aligned(one.source, part, one.plan, bands)
-    inner = (slice(window.row - top, window.row - top + window.rows),)
-    inner += (slice(window.column - first, window.column - first + window.columns),)
-    used = np.ones(part.shape, bool)
-    if target.mask:
-        used = read_mask(target.mask, grid, slice(top, bottom), slice(first, last))
-        values[:, ~used] = np.nan
-    wanted = np.zeros(part.shape, bool)
-    wanted[inner] = used[inner]
-    scale = part.row_weights() if part.is_geographic else 1.0
-    values, filled, left = fill_holes(values, wanted, reach, scale)
-    return values[(slice(None), *inner)], filled, left, int(wanted.sum()) * bands.size
-
-
-def _as_csv(rows: list[PredictorRow]) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow([field.name for field in fields(PredictorRow)])
-    table.writerows(astuple(row) for row in rows)
-    return text.getvalue()

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import InvalidParameter, NoUsableData
+from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.masks import read_mask
 from gwsa_qgis.rasters.stack import MonthlyStack, common_months
-from gwsa_qgis.rasters.windows import Window, map_windows
-from gwsa_qgis.science.closure import Closure, SplineField
+from gwsa_qgis.rasters.windows import Window, map_ordered, plan_windows
+from gwsa_qgis.science.bsplines import SplineSums, uniform_basis
+from gwsa_qgis.science.closure import Closure, SplineField, support_pixels, valid_share
 from gwsa_qgis.steps.storage_units import to_centimetres
 from gwsa_qgis.steps.support_map import (
     SupportMap,
@@ -27,19 +28,29 @@ from gwsa_qgis.steps.support_map import (
     support_totals,
 )
 
+# Windows in which the splines are averaged; always the same, so that sums are too, whatever the memory and the workers.
+AVERAGING_MB = 32
+AVERAGING_BYTES = 100
+# Factors of a closure of more than 50,000 supports, or the budget where it is more.
+FACTORS_MB = 400
+
+
+# Adds its correction to the values (n_months, rows, columns) of a window.
+Correction = Callable[[Window, np.ndarray], None]
+
 
 @dataclass(frozen=True)
 class CorrectionJob:
-    """Checked inputs of a correction.
+    """Checked inputs of a correction; what is large stays in the files.
 
     Attributes
     ----------
     grid : Grid
         The fine one.
-    values : (n_months, rows, columns) float64
-        Coarse field, cm.
-    mask : (rows, columns) bool or None
+    mask : Path or None
         Fine pixels to use.
+    to_cm : float
+        Factor of the coarse field.
     tags : dict
         What travels from the coarse field to the output: quantity, baseline, filled months.
     preset : str
@@ -47,22 +58,28 @@ class CorrectionJob:
     """
 
     prediction: Path
+    target: Path
     months: np.ndarray
     grid: Grid
     factor: int
-    values: np.ndarray
     support: SupportMap
-    mask: np.ndarray | None
+    mask: Path | None
+    to_cm: float
     tags: dict
     preset: str
 
-    def read(self, window: Window, months: np.ndarray | None = None) -> np.ndarray:
+    def read(self, window: Window, months: np.ndarray) -> np.ndarray:
         """Prediction of a window, NaN where the mask excludes it."""
         with MonthlyStack(self.prediction) as stack:
-            values = stack.read_months(self.months if months is None else months, *window.slices)
+            values = stack.read_months(months, *window.slices)
         if self.mask is not None:
-            values[:, ~self.mask[window.slices]] = np.nan
+            values[:, ~read_mask(self.mask, self.grid, *window.slices)] = np.nan
         return values
+
+    def coarse(self, months: np.ndarray) -> np.ndarray:
+        """Coarse field (n_months, rows, columns), cm."""
+        with MonthlyStack(self.target) as stack:
+            return stack.read_months(months).astype(np.float64) * self.to_cm
 
     def sums(self, values: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Weighted sums and areas of the window's coarse cells."""
@@ -86,14 +103,17 @@ def open_correction(
         if to_centimetres(fine, report) != 1.0:
             raise InvalidParameter(f"{prediction} is in {fine.unit()}", "give the stack that gwsa:predict wrote, in cm")
         report.say(f"{describe_months(months)}, {factor} x {factor} fine pixels in a coarse cell")
+        if mask is not None:
+            read_mask(mask, fine.grid, slice(0, 1), slice(0, 1))
         return CorrectionJob(
             Path(prediction),
+            Path(target),
             months,
             fine.grid,
             factor,
-            coarse.read_months(months).astype(np.float64) * to_cm,
             read_support(mascons, coarse.grid),
-            None if mask is None else read_mask(mask, fine.grid),
+            None if mask is None else Path(mask),
+            to_cm,
             {
                 "quantity": coarse.quantity or "groundwater storage anomaly",
                 "baseline": coarse.baseline,
@@ -105,113 +125,152 @@ def open_correction(
 
 @dataclass(frozen=True)
 class Residuals:
-    """What the coarse field says beyond the prediction's means.
+    """What the coarse field says beyond the prediction's means, in some of the months.
 
     Attributes
     ----------
+    months : (n_months,) datetime64[M]
+    values : (n_months, coarse rows, coarse columns)
+        Coarse field, cm.
     sums, areas : (n_months, coarse rows, coarse columns)
         Weighted sums of the prediction over coarse cells, and valid areas.
     patterns : list of str
         For each month a name of its pattern of valid pixels.
     wanted, residual : (n_months, n_supports)
         Coarse values of supports, and these less the prediction's means; NaN where either lacks.
-    skipped : (n_supports,) bool
-        Supports that have coarse values and no valid pixel.
+    has_value, has_pixel : (n_supports,) bool
+        Supports that have a coarse value, or a valid pixel, in some month.
     """
 
+    months: np.ndarray
+    values: np.ndarray
     sums: np.ndarray
     areas: np.ndarray
     patterns: list[str]
     wanted: np.ndarray
     residual: np.ndarray
-    skipped: np.ndarray
+    has_value: np.ndarray
+    has_pixel: np.ndarray
 
     @property
     def empty(self) -> np.ndarray:
         """Months without any residual."""
         return ~np.isfinite(self.residual).any(1)
 
-    def of_cells(self, values: np.ndarray) -> np.ndarray:
+    def of_cells(self) -> np.ndarray:
         """Residuals of coarse cells, which the published spline goes through."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            return values - np.where(self.areas > 0, self.sums / self.areas, np.nan)
+            return self.values - np.where(self.areas > 0, self.sums / self.areas, np.nan)
 
 
-def find_residuals(job: CorrectionJob, windows: list[Window], workers: int, report: Reporter) -> Residuals:
-    """Average the prediction over supports, in one pass over the map.
-
-    Raises
-    ------
-    NoUsableData
-        If no support has both a coarse value and a prediction.
-    """
-    sums, areas, patterns = _predicted_sums(job, windows, workers, report)
+def find_residuals(
+    job: CorrectionJob, months: np.ndarray, windows: list[Window], workers: int, report: Reporter
+) -> Residuals:
+    """Average the prediction of some months over supports, in one pass over the map."""
+    values = job.coarse(months)
+    sums, areas, patterns = _predicted_sums(job, months, windows, workers, report)
     # Cells without a coarse value take no part in a mascon's value.
-    known = np.isfinite(job.values)
-    wanted = support_means_of_cells(np.where(known, job.values, 0) * areas, np.where(known, areas, 0), job.support)
+    known = np.isfinite(values)
+    wanted = support_means_of_cells(np.where(known, values, 0) * areas, np.where(known, areas, 0), job.support)
     predicted = support_means_of_cells(sums, areas, job.support)
     has_value = support_totals(known.any(0)[None].astype(float), job.support)[0] > 0
-    found = Residuals(sums, areas, patterns, wanted, wanted - predicted, has_value & ~np.isfinite(predicted).any(0))
-    if found.empty.all():
-        raise NoUsableData(
-            f"no coarse value lies over a valid pixel of {job.prediction}",
-            "check that both cover the same area and months",
-        )
-    return found
+    has_pixel = np.isfinite(predicted).any(0)
+    return Residuals(months, values, sums, areas, patterns, wanted, wanted - predicted, has_value, has_pixel)
 
 
 def _predicted_sums(
-    job: CorrectionJob, windows: list[Window], workers: int, report: Reporter
+    job: CorrectionJob, months: np.ndarray, windows: list[Window], workers: int, report: Reporter
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Sums and areas of all coarse cells, and for each month a name of its pattern of valid pixels."""
-    sums, areas = np.zeros((2, *job.values.shape))
-    digests = [hashlib.blake2b(digest_size=16) for _ in job.months]
+    sums, areas = np.zeros((2, months.size, *job.support.grid.shape))
+    digests = [hashlib.blake2b(digest_size=16) for _ in months]
 
     def gather(window: Window) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
-        values = job.read(window)
-        patterns = [np.packbits(np.isfinite(month)).tobytes() for month in values]
-        return *job.sums(values, window), patterns
+        values = job.read(window, months)
+        names = [hashlib.blake2b(np.packbits(np.isfinite(month)).tobytes()).digest() for month in values]
+        return *job.sums(values, window), names
 
-    for window, (part, area, patterns) in map_windows(
-        gather, windows, workers=workers, progress=report, message="Averaging the prediction"
-    ):
+    report(0.0, "Averaging the prediction")
+    for done, (window, found) in enumerate(zip(windows, map_ordered(gather, windows, workers), strict=True), start=1):
         place = (slice(None), *window.coarsened(job.factor).slices)
-        sums[place], areas[place] = part, area
-        for digest, pattern in zip(digests, patterns, strict=True):
-            digest.update(pattern)
+        sums[place], areas[place] = found[:2]
+        for digest, name in zip(digests, found[2], strict=True):
+            digest.update(name)
+        report(done / len(windows))
     return sums, areas, [digest.hexdigest() for digest in digests]
 
 
-def exact_correction(job: CorrectionJob, found: Residuals, report: Reporter) -> Callable[[Window], np.ndarray]:
-    """Function that gives the exact correction of a window.
+class ExactCorrection:
+    """The exact correction of one part of the months after the other.
 
-    Months whose valid pixels are the same share a closure; there is one for nearly every product.
+    Months whose valid pixels are the same share a closure; there is one for nearly every product. The last one is kept
+    for the months that follow, with every knot spacing that was tried.
     """
-    residual, patterns = found.residual, found.patterns
-    labels = job.support.fine_labels(job.factor)
-    closings: list[tuple[np.ndarray, Closure, SplineField]] = []
-    names = np.array(patterns)
-    everything = Window(0, 0, *job.grid.shape)
-    distinct = list(dict.fromkeys(patterns))
-    for number, name in enumerate(distinct):
-        months = np.flatnonzero((names == name) & np.isfinite(residual).any(1))
-        report(number / len(distinct), "Solving for the exact correction" if number == 0 else "")
-        if not months.size:
-            continue
-        valid = np.isfinite(job.read(everything, job.months[months[:1]])[0])
-        weights = valid * job.grid.row_weights()[:, None]
 
-        def make(spacing: float, weights: np.ndarray = weights) -> Closure:
-            return Closure(labels, weights, knot_spacing=spacing, n_supports=job.support.count)
+    def __init__(self, job: CorrectionJob, coast: str, tolerance: float, memory_mb: float, workers: int) -> None:
+        self.job, self.coast, self.tolerance, self.workers = job, coast, tolerance, workers
+        self.kept_mb = max(memory_mb, FACTORS_MB)
+        self.patterns: set[str] = set()
+        self._name, self._closings = "", {}
 
-        closings.append((months, *solve_closing(make, job.support.knot_spacing(job.factor), residual[months])))
-    if len(closings) > 1:
-        report.say(f"{len(closings)} patterns of valid pixels among the months, each closed on its own")
+    def solve(self, found: Residuals, report: Reporter) -> Correction:
+        """Function that corrects a window."""
+        parts: list[tuple[np.ndarray, Closure, SplineField]] = []
+        names, usable = np.array(found.patterns), ~found.empty
+        distinct = dict.fromkeys(names[usable])
+        for number, name in enumerate(distinct):
+            months = np.flatnonzero((names == name) & usable)
+            report(number / len(distinct), "Solving for the exact correction" if number == 0 else "")
+            parts.append((months, *self._close(name, found.months[months[:1]], found.residual[months])))
+        self.patterns.update(distinct)
 
-    def correct(window: Window) -> np.ndarray:
-        out = np.full((job.months.size, window.rows, window.columns), np.nan)
-        for months, closing, field in closings:
-            out[months] = closing.evaluate(field, *window.slices)
-        return out
+        def correct(window: Window, values: np.ndarray) -> None:
+            labels = self.job.support.fine_labels(self.job.factor, window) if self.coast == "bounded" else None
+            for months, closing, field in parts:
+                for number, month in enumerate(months):
+                    one = slice(number, number + 1)
+                    of_month = SplineField(field.spline[one], None if field.shift is None else field.shift[one])
+                    values[month] += closing.evaluate(of_month, *window.slices, labels=labels)[0]
 
-    return correct
+        return correct
+
+    def _close(self, name: str, month: np.ndarray, residual: np.ndarray) -> tuple[Closure, SplineField]:
+        """Closure for the valid pixels of a month, and the fields of all months that have the same."""
+        if name != self._name:
+            for closing in self._closings.values():
+                closing.forget()  # its fields may still be wanted, its factors are not
+            self._name, self._closings = name, {}
+
+        def make(spacing: float) -> Closure:
+            if spacing not in self._closings:
+                self._closings[spacing] = self._build(month, spacing)
+            self._closings[spacing].tolerance = 0.0
+            return self._closings[spacing]
+
+        closing, field = solve_closing(make, self.job.support.knot_spacing(self.job.factor), residual)
+        if self.tolerance > 0:
+            closing.tolerance = self.tolerance
+            field = closing.solve(residual)
+        return closing, field
+
+    def _build(self, month: np.ndarray, spacing: float) -> Closure:
+        """Closure for the valid pixels of a month, in one pass over the map."""
+        job, count = self.job, self.job.support.count
+        sums = SplineSums(*(uniform_basis(length, spacing) for length in job.grid.shape), count)
+        row_weights, bounded = job.grid.row_weights(), self.coast == "bounded"
+
+        def part(window: Window) -> tuple:
+            labels = job.support.fine_labels(job.factor, window)
+            weights = np.isfinite(job.read(window, month)[0]) * row_weights[window.row_slice][:, None]
+            pixels = support_pixels(labels, weights, count) if bounded else None
+            return sums.part(labels, weights, window.row, window.column), pixels
+
+        windows = plan_windows(job.grid, AVERAGING_BYTES, memory_mb=AVERAGING_MB, multiple=job.factor)
+        whole, valid = np.zeros((2, count), np.int64)
+        for found, pixels in map_ordered(part, windows, self.workers):
+            sums.add_part(found)
+            if pixels is not None:
+                whole += pixels[0]
+                valid += pixels[1]
+        share = valid_share(whole, valid) if bounded else None
+        return Closure.from_sums(sums, coast=self.coast, share=share, kept_mb=self.kept_mb)

@@ -158,10 +158,87 @@ def test_masked_pixels_are_left_out_and_empty_supports_counted(prediction, downs
     assert np.isnan(values_of(result.output)[:, :12, :12]).all()
 
 
+def test_method_none_writes_the_prediction_and_its_table(prediction, downscaling_region, tmp_path):
+    result = correctresiduals(prediction, downscaling_region.target, tmp_path / "o.tif", method="none")
+    expected = values_of(prediction)
+    expected[5] = np.nan
+    np.testing.assert_array_equal(values_of(result.output), expected)
+    assert result.closure_rmse_after == result.closure_rmse_before > 30
+
+
+@pytest.mark.parametrize("on_mascons", [False, True])
+def test_tolerance_bounds_what_is_left_and_gives_a_smoother_correction(
+    prediction, downscaling_region, tmp_path, on_mascons
+):
+    region, left = downscaling_region, 0.4
+    mascons = region.mascons if on_mascons else None
+    results = [
+        correctresiduals(prediction, region.target, tmp_path / f"{t}.tif", tolerance=t, mascons=mascons)
+        for t in (0.0, left)
+    ]
+    assert results[0].closure_max_after <= 1e-4
+    assert 0.5 * left < results[1].closure_max_after <= left + 1e-4
+    roughness = [np.nanmean(np.diff(values_of(r.output) - values_of(prediction), 2, axis=2) ** 2) for r in results]
+    assert roughness[1] < 0.9 * roughness[0]
+
+
+def test_bounded_coast_is_exact_and_differs_at_small_supports_only(prediction, downscaling_region, tmp_path):
+    region = downscaling_region
+    mask, grid = read_single(region.mask)
+    mask = np.nan_to_num(mask)
+    mask[40:44, 40:43] = 0  # a cell of a quarter of its pixels
+    write_single(tmp_path / "mask.tif", grid, mask.astype(np.uint8), dtype="uint8", nodata=0)
+    results = [
+        correctresiduals(prediction, region.target, tmp_path / f"{c}.tif", coast=c, mask=tmp_path / "mask.tif", **o)
+        for c, o in (("smooth", {}), ("bounded", {}), ("bounded", {"memory_mb": 0.5, "workers": 2}))
+    ]
+    smooth, bounded, again = (values_of(r.output) for r in results)
+    assert all(r.closure_max_after <= 1e-4 for r in results)
+    np.testing.assert_array_equal(bounded, again)
+    assert np.nanmax(np.abs(smooth - bounded)[:, 36:48, 36:48]) > 0.01
+    assert np.nanmax(np.abs(smooth - bounded)[:, :20, :20]) < 1e-4
+
+
+@pytest.mark.parametrize("memory_mb", [512, 4, 0.6])
+def test_same_bytes_for_any_number_of_workers(prediction, downscaling_region, tmp_path, memory_mb):
+    files = []
+    for workers in (1, 2, 5):
+        path = tmp_path / f"{workers}.tif"
+        correctresiduals(prediction, downscaling_region.target, path, memory_mb=memory_mb, workers=workers)
+        files.append(path.read_bytes())
+    assert files[0] == files[1] == files[2]
+
+
+def test_months_are_corrected_in_parts(prediction, downscaling_region, tmp_path):
+    """A small budget gives parts of the months, and one closure for all of them; figures are those of the whole."""
+    messages, region = [], downscaling_region
+    results = [
+        correctresiduals(
+            prediction,
+            region.target,
+            tmp_path / f"{memory}.tif",
+            tmp_path / f"{memory}.csv",
+            memory_mb=memory,
+            progress=lambda fraction, message: messages.append(message),
+        )
+        for memory in (512, 0.4)
+    ]
+    assert messages.count("Averaging the prediction") > 5
+    assert (tmp_path / "512.csv").read_text() == (tmp_path / "0.4.csv").read_text()
+    assert results[0].closure_rmse_after == pytest.approx(results[1].closure_rmse_after, rel=1e-12)
+    np.testing.assert_array_equal(results[0].empty_months, results[1].empty_months)
+
+
 def test_wrong_input(prediction, downscaling_region, tmp_path):
     region = downscaling_region
     with pytest.raises(InvalidParameter, match="'kriging'"):
         correctresiduals(prediction, region.target, tmp_path / "o.tif", method="kriging")
+    with pytest.raises(InvalidParameter, match="the coast is 'rough'"):
+        correctresiduals(prediction, region.target, tmp_path / "o.tif", coast="rough")
+    with pytest.raises(InvalidParameter, match="the tolerance is -1"):
+        correctresiduals(prediction, region.target, tmp_path / "o.tif", tolerance=-1)
+    with pytest.raises(InvalidParameter, match="of the method 'spline'"):
+        correctresiduals(prediction, region.target, tmp_path / "o.tif", method="spline", tolerance=0.1)
     with MonthlyStack(region.target) as stack:
         grid, values = stack.grid, stack.read()
     write_stack(tmp_path / "late.tif", grid, region.months + 60, values)

@@ -117,7 +117,9 @@ def test_mask_holes_and_months(tmp_path, template):
         (80 - near) / cells
     )
     table = list(csv.DictReader((tmp_path / "table.csv").open()))
-    assert [line["name"] for line in table] == ["pre", "ndvi", "dem"] and table[0]["unit"] == "mm"
+    assert [line["name"] for line in table] == ["pre", "ndvi", "dem"] and table[0]["unit_in"] == table[0][
+        "unit_out"
+    ] == "mm"
     with MonthlyStack(tmp_path / "fine" / "pre.tif") as stack:
         assert stack.unit() == "mm" and stack.quantity == "PRE"
 
@@ -129,9 +131,15 @@ def test_windows_do_not_show(tmp_path, template):
     values = rng.normal(size=(months.size, *grid.shape)).astype(np.float32)
     values[rng.random(values.shape) < 0.2] = np.nan
     stack = write_stack(tmp_path / "x.tif", grid, months, values)
-    for name, budget in (("one", 512), ("many", 0.015)):
+    for name, budget in (("one", 512), ("many", 0.07)):
         preparepredictors(
-            {"x": stack}, template, FACTOR, tmp_path / f"f{name}", tmp_path / f"c{name}", memory_mb=budget
+            {"x": stack},
+            template,
+            FACTOR,
+            tmp_path / f"f{name}",
+            tmp_path / f"c{name}",
+            max_hole_distance=2,
+            memory_mb=budget,
         )
     for kind in "fc":
         one, many = (read(tmp_path / f"{kind}{name}" / "x.tif") for name in ("one", "many"))
@@ -183,3 +191,71 @@ def test_bad_input(tmp_path, template):
         assert not (tmp_path / "fine").exists() and not (tmp_path / "coarse").exists()
     with pytest.raises(GridMismatch, match="grouped by 3 x 3"):
         preparepredictors([dem], template, 3, tmp_path / "fine", tmp_path / "coarse")
+
+
+def test_months_without_a_value_stay_and_are_told(tmp_path, template):
+    months = month_range("2004-01", "2004-06")
+    values = np.random.default_rng(3).random((6, *FINE.shape), dtype=np.float32)
+    values[[1, 4]] = np.nan
+    stack = write_stack(tmp_path / "pre.tif", FINE, months, values, unit="mm")
+    messages = []
+    result = preparepredictors(
+        [stack], template, FACTOR, tmp_path / "fine", tmp_path / "coarse", progress=lambda f, m: messages.append(m)
+    )
+    told = [m for m in messages if m.startswith("Warning: pre has no value in 2 of 6 months (2004-02, 2004-05)")]
+    assert told and result.rows[0].empty_months == "2004-02 2004-05"
+    with MonthlyStack(tmp_path / "fine" / "pre.tif") as fine:
+        assert np.array_equal(np.isnan(fine.read()).all(axis=(1, 2)), [0, 1, 0, 0, 1, 0])
+        assert np.array_equal(fine.months, months)
+
+
+def test_a_month_left_out_is_refused(tmp_path, template):
+    months = month_range("2004-01", "2004-06")[[0, 1, 3, 4]]
+    stack = write_stack(tmp_path / "pre.tif", FINE, months, np.ones((4, *FINE.shape), np.float32))
+    with pytest.raises(InvalidMonths, match="jumps from 2004-02 to 2004-04"):
+        preparepredictors([stack], template, FACTOR, tmp_path / "fine", tmp_path / "coarse")
+
+
+def test_table_and_page(tmp_path, template):
+    small = Grid(9.0, 61.0, 0.25, 0.25, 20, 16, CRS)
+    dem = raster(tmp_path / "dem.tif", small, 3000 + 100 * plane(small), unit="m")
+    months = month_range("2004-01", "2005-12")
+    season = 10 + 10 * np.cos(2 * np.pi * np.arange(24) / 12)  # warmest in January, at 60 degrees north
+    noise = np.random.default_rng(2).random((24, *FINE.shape))
+    tas = write_stack(
+        tmp_path / "tas.tif", FINE, months, (season[:, None, None] + noise).astype(np.float32), unit="degC"
+    )
+    messages = []
+    result = preparepredictors(
+        [dem, tas], template, FACTOR, tmp_path / "fine", tmp_path / "coarse", table=tmp_path / "t.csv",
+        report=tmp_path / "r.html", progress=lambda f, m: messages.append(m),
+    )  # fmt: skip
+    lines = {line["name"]: line for line in csv.DictReader((tmp_path / "t.csv").open())}
+    assert lines["dem"]["source_cells"] == "20 x 16" and lines["dem"]["source_resolution"] == "0.25 x 0.25"
+    assert (
+        lines["dem"]["source_crs"] == "EPSG:4326" and lines["dem"]["unit_in"] == "m" and lines["dem"]["months"] == "0"
+    )
+    assert "feet" in lines["dem"]["odd"] and "six months out" in lines["tas"]["odd"]
+    for row in result.rows:
+        values = read(tmp_path / "fine" / f"{row.name}.tif")
+        assert (
+            row.low == values.min() and row.high == values.max() and row.mean == pytest.approx(values.mean(dtype=float))
+        )
+        assert any(m.startswith(f"Warning: {row.name} ") for m in messages)
+    page = (tmp_path / "r.html").read_text()
+    assert page.count("<table>") == 3 and page.count("data:image/png") == 2 and "six months out" in page
+
+
+def test_many_months_with_holes_of_their_own(tmp_path, template):
+    """A hole in one month does not reach into others, however many months are warped at once."""
+    months = month_range("2004-01", "2005-01")
+    finer = FINE.refine(4)
+    values = np.ones((months.size, *finer.shape), np.float32) * np.arange(months.size)[:, None, None]
+    values[np.random.default_rng(6).random(values.shape) < 0.3] = np.nan
+    stack = write_stack(tmp_path / "ndvi.tif", finer, months, values)
+    result = preparepredictors(
+        [stack], template, FACTOR, tmp_path / "fine", tmp_path / "coarse", max_hole_distance=0
+    )  # fmt: skip
+    assert result.rows[0].left_share == 0
+    expected = np.broadcast_to(np.arange(months.size)[:, None, None], (months.size, *FINE.shape))
+    assert np.allclose(read(tmp_path / "fine" / "ndvi.tif"), expected, atol=1e-5)

@@ -1,0 +1,285 @@
+"""Work that goes on where it was interrupted: a folder beside the output with a record of what is finished."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from gwsa_qgis.errors import OutputNotWritable
+from gwsa_qgis.progress import Reporter
+from gwsa_qgis.rasters.writing import make_folder, remove, write_text
+
+SUFFIX = ".gwsa-part"
+RECORD, LOCK = "journal.json", "lock"
+FORMAT = 1
+BYTES_AT_ONCE = 2**22
+# A lock is made empty and then signed; one that stays unsigned was left by a process that died in between.
+SECONDS_TO_SIGN = 10
+# Locks of this process: another one may have had its number before.
+_HELD: set[str] = set()
+
+
+class Journal:
+    """What is finished of a long piece of work; made by `journalled`.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the files of the work are written.
+    """
+
+    def __init__(self, folder: Path, fingerprint: Mapping[str, object]) -> None:
+        self.folder = folder
+        self._fingerprint = _as_json(fingerprint)
+        self._finished: dict[str, dict] = {}
+
+    @property
+    def finished(self) -> list[str]:
+        """Names of what is finished."""
+        return list(self._finished)
+
+    def facts(self, name: str) -> dict:
+        """What was noted when `name` was finished."""
+        return self._finished[name]["facts"]
+
+    def finish(self, name: str, files: Sequence[Path], facts: Mapping[str, object]) -> None:
+        """Record that the files of `name` are whole, with facts (numbers and texts) to be had again."""
+        found = {file.relative_to(self.folder).as_posix(): _describe(file) for file in files}
+        self._finished[name] = _as_json({"files": found, "facts": dict(facts)})
+        record = {"format": FORMAT, "fingerprint": self._fingerprint, "finished": self._finished}
+        write_text(self.folder / RECORD, json.dumps(record, indent=1))
+
+    def take_up(self, report: Reporter) -> None:
+        """Take over what an earlier run finished, and remove everything else from the folder."""
+        record = self.folder / RECORD
+        if record.exists():
+            try:
+                earlier = json.loads(record.read_text(encoding="utf-8"))
+                fingerprint, finished = earlier["fingerprint"], dict(earlier["finished"])
+                if earlier["format"] != FORMAT or not all(_is_entry(entry) for entry in finished.values()):
+                    raise ValueError(earlier["format"])
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                report.warn(f"The journal of an interrupted run ({record}) is damaged: starting afresh.")
+            else:
+                changed = _differences(fingerprint, self._fingerprint)
+                if changed:
+                    report.say(
+                        f"An earlier run was interrupted, but {', '.join(changed)} changed since: starting afresh."
+                    )
+                else:
+                    self._keep_whole(finished, report)
+        keep = {file for entry in self._finished.values() for file in entry["files"]}
+        self._clear(keep | ({RECORD} if self._finished else set()))
+
+    def _keep_whole(self, finished: dict[str, dict], report: Reporter) -> None:
+        for name, entry in finished.items():
+            if all(_is_whole(self.folder, file, description) for file, description in entry["files"].items()):
+                self._finished[name] = entry
+            else:
+                report.warn(f"{name} of an interrupted run is damaged, and is made again.")
+        if self._finished:
+            report.say(f"Going on after an interrupted run: {', '.join(self._finished)} finished before.")
+
+    def _clear(self, keep: set[str]) -> None:
+        for path in sorted(self.folder.rglob("*"), reverse=True):
+            if path.is_dir() and not path.is_symlink():
+                with contextlib.suppress(OSError):
+                    path.rmdir()  # those that still hold something stay
+            elif path.relative_to(self.folder).as_posix() not in keep | {LOCK}:
+                remove(path)
+
+
+@contextmanager
+def journalled(path: str | Path, fingerprint: Mapping[str, object], report: Reporter) -> Iterator[Journal]:
+    """Give the journal of the work on `path`, in a hidden folder beside it.
+
+    What an earlier run with the same fingerprint finished, and what is still whole, is taken over. The folder is
+    removed when the block ends well, or when nothing was finished; otherwise it waits for the next run.
+
+    Parameters
+    ----------
+    fingerprint : mapping
+        All that the result depends on: settings, and inputs as `describe_file` gives them. Texts, numbers, lists and
+        mappings of them.
+
+    Raises
+    ------
+    OutputNotWritable
+        If the place cannot be written, or another run is at work on it.
+    """
+    path = Path(path)
+    make_folder(path.parent)
+    folder = path.with_name(f".{path.name}{SUFFIX}")
+    with _locked(folder, path):
+        journal = Journal(folder, fingerprint)
+        whole = False
+        try:
+            journal.take_up(report)
+            yield journal
+            whole = True
+        finally:
+            if whole or not journal.finished:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def describe_file(path: str | Path) -> dict[str, object]:
+    """Name, size and time of change of a file, for fingerprints; the name alone of what is no plain file."""
+    path = Path(path)
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return {"name": path.name}
+    return {"name": path.name, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _as_json(value: object) -> object:
+    """The value as it comes back from a file."""
+    return json.loads(json.dumps(value))
+
+
+def _is_entry(entry: object) -> bool:
+    files = entry["files"]
+    return isinstance(entry["facts"], dict) and all(
+        isinstance(d["size"], int) and isinstance(d["crc32"], int) for d in files.values()
+    )
+
+
+def _describe(path: Path) -> dict[str, int]:
+    """Size and check sum of a finished file."""
+    size = crc = 0
+    with path.open("rb") as file:
+        while part := file.read(BYTES_AT_ONCE):
+            size, crc = size + len(part), zlib.crc32(part, crc)
+    return {"size": size, "crc32": crc}
+
+
+def _is_whole(folder: Path, name: str, description: Mapping[str, object]) -> bool:
+    path = folder / name
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+        return inside and path.stat().st_size == description["size"] and _describe(path) == description
+    except (OSError, ValueError):
+        return False
+
+
+def _differences(old: object, new: object, name: str = "") -> list[str]:
+    """Names of the entries in which two fingerprints differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            place
+            for key in sorted({*old, *new})
+            for place in _differences(old.get(key), new.get(key), f"{name} {key}".strip())
+        ]
+    return [] if old == new else [name or "everything"]
+
+
+@contextmanager
+def _locked(folder: Path, path: Path) -> Iterator[None]:
+    """Hold the lock of a work folder, which is made."""
+    lock = folder / LOCK
+    try:
+        _acquire(lock, path)
+    except OSError as error:
+        raise OutputNotWritable(
+            f"{folder} cannot be written ({error.strerror or error})", "give a folder with permission and free space"
+        ) from error
+    _HELD.add(str(lock.resolve()))
+    try:
+        yield
+    finally:
+        _HELD.discard(str(lock.resolve()))
+        with contextlib.suppress(OSError):
+            lock.unlink(missing_ok=True)
+            folder.rmdir()  # stays while it holds finished work
+
+
+def _acquire(lock: Path, path: Path) -> None:
+    for _ in range(5):
+        lock.parent.mkdir(exist_ok=True)
+        try:
+            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        except FileNotFoundError:  # the run that just ended took the folder away
+            continue
+        except FileExistsError:
+            owner = _owner(lock)
+            if owner is not None and not _is_dead(lock, owner):
+                raise OutputNotWritable(
+                    f"{path} is being written by another run (process {owner.get('pid')} on {owner.get('host')})",
+                    f"wait until it has ended, or remove {lock} if there is no such run",
+                ) from None
+            _put_aside(lock, owner)
+            continue
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump({"pid": os.getpid(), "host": platform.node(), "since": time.time_ns()}, file)
+        return
+    raise OutputNotWritable(f"{path} is being written by another run", "wait until it has ended")
+
+
+def _put_aside(lock: Path, owner: dict | None) -> None:
+    """Take a dead process's lock away, but not one that another run has put in its place meanwhile."""
+    aside = lock.with_name(f"{LOCK}.{os.getpid()}.{time.time_ns()}")
+    try:
+        os.rename(lock, aside)
+    except FileNotFoundError:
+        return
+    if _owner(aside) != owner:
+        with contextlib.suppress(OSError):
+            os.rename(aside, lock)
+        return
+    remove(aside)
+
+
+def _owner(lock: Path) -> dict | None:
+    """Who holds a lock: empty when it is not signed, None when it is gone."""
+    try:
+        owner = json.loads(lock.read_text(encoding="utf-8"))
+        return owner if isinstance(owner, dict) else {}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _is_dead(lock: Path, owner: dict) -> bool:
+    """Whether the process that made a lock is certainly gone."""
+    pid, host = owner.get("pid"), owner.get("host")
+    if not isinstance(pid, int) or not 0 < pid < 2**31:
+        try:
+            return time.time() - lock.stat().st_mtime > SECONDS_TO_SIGN
+        except OSError:
+            return True
+    if host != platform.node():
+        return False
+    if pid == os.getpid():
+        return str(lock.resolve()) not in _HELD
+    return not _is_running(pid)
+
+
+def _is_running(pid: int) -> bool:
+    """Whether a process of this machine runs."""
+    if os.name == "nt":  # os.kill(pid, 0) would send it Ctrl-C
+        import ctypes
+
+        limited_query, still_active = 0x1000, 259
+        kernel, code = ctypes.windll.kernel32, ctypes.c_ulong()
+        handle = kernel.OpenProcess(limited_query, False, pid)
+        if not handle:
+            return False
+        known = kernel.GetExitCodeProcess(handle, ctypes.byref(code))
+        kernel.CloseHandle(handle)
+        return not known or code.value == still_active
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

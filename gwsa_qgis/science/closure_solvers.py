@@ -1,0 +1,277 @@
+"""Solvers of the histospline's system [R M'; M -C] [q; mu] = [0; r]: factorised whole, or in overlapping windows.
+
+R is the energy of the coefficients q, each row of M the mean of the splines over one support, and C a diagonal, zero but
+where a support's mean is relaxed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as spl
+
+from gwsa_qgis.errors import InvalidParameter, NoUsableData
+
+SOLVERS = ("auto", "direct", "windows")
+DIRECT_LIMIT = 50_000  # supports; above, the factors of the whole system would take gigabytes
+MONTHS_AT_ONCE = 8
+# A system with a small positive and negative diagonal added is quasi-definite: it has factors for any ordering, without
+# pivoting (Vanderbei 1995, 10.1137/0805005), which are half as full. Refinement takes the addition out again.
+ADDED_DIAGONAL = 1e-10
+GOOD_START = 1e-6  # a first correction this small leaves an error of its square
+SOLVED = 1e-9
+MOST_REFINEMENTS = 8
+MOST_SWEEPS = 60
+BYTES_PER_ENTRY = 12
+KEPT_BYTES = 4e8
+
+
+class Solver(Protocol):
+    """What gives coefficients for support means."""
+
+    held_bytes: float
+
+    def solve(self, values: np.ndarray) -> np.ndarray:
+        """Coefficients (n_splines, n_months) for values (n_supports, n_months)."""
+
+
+def make_solver(
+    energy: sp.csc_matrix,
+    rows: sp.csr_matrix,
+    relaxed: np.ndarray | None,
+    shape: tuple[int, int],
+    kind: str = "auto",
+    kept_bytes: float = KEPT_BYTES,
+) -> Solver:
+    """Solver of a system.
+
+    Parameters
+    ----------
+    energy : csc_matrix, shape (n_splines, n_splines)
+    rows : csr_matrix, shape (n_supports, n_splines)
+        Means of the splines over supports that have a value.
+    relaxed : ndarray, shape (n_supports,), or None
+        Diagonal C.
+    shape : (int, int)
+        Of the coefficient grid.
+    kind : {"auto", "direct", "windows"}
+        "auto": direct up to 50,000 supports.
+    kept_bytes : float
+        Factors of windows that are kept in memory.
+
+    Raises
+    ------
+    InvalidParameter
+        When there is no such kind.
+    """
+    if kind not in SOLVERS:
+        raise InvalidParameter(f"the solver is {kind!r}", f"give one of {', '.join(SOLVERS)}")
+    if kind == "windows" or (kind == "auto" and rows.shape[0] > DIRECT_LIMIT):
+        return WindowedSolver(energy, rows, relaxed, shape, kept_bytes=kept_bytes)
+    return DirectSolver(energy, rows, relaxed)
+
+
+def _system(energy: sp.spmatrix, rows: sp.spmatrix, relaxed: np.ndarray | None, added: float = 0.0) -> sp.csc_matrix:
+    corner = np.full(rows.shape[0], -added) - (0.0 if relaxed is None else relaxed)
+    return sp.bmat([[energy + added * sp.identity(energy.shape[0]), rows.T], [rows, sp.diags(corner)]], format="csc")
+
+
+def _quick_factors(energy: sp.spmatrix, rows: sp.spmatrix, relaxed: np.ndarray | None) -> spl.SuperLU:
+    return spl.splu(
+        _system(energy, rows, relaxed, ADDED_DIAGONAL),
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
+
+
+def _in_batches(function: Callable[[np.ndarray], np.ndarray], right: np.ndarray) -> np.ndarray:
+    """Solve for several months at a time, always as many: products of other shapes would round otherwise."""
+    out = np.empty(right.shape)
+    for first in range(0, right.shape[1], MONTHS_AT_ONCE):
+        part = right[:, first : first + MONTHS_AT_ONCE]
+        padded = np.zeros((len(right), MONTHS_AT_ONCE))
+        padded[:, : part.shape[1]] = part
+        out[:, first : first + MONTHS_AT_ONCE] = function(padded)[:, : part.shape[1]]
+    return out
+
+
+class DirectSolver:
+    """The whole system, factorised once.
+
+    Raises
+    ------
+    NoUsableData
+        On solving, when no coefficients meet the values.
+    """
+
+    def __init__(self, energy: sp.spmatrix, rows: sp.csr_matrix, relaxed: np.ndarray | None = None) -> None:
+        self.n_splines = energy.shape[0]
+        self.system = _system(energy, rows, relaxed)
+        self.quick: spl.SuperLU | None = None
+        self.pivoted: spl.SuperLU | None = None
+        try:
+            self.quick = _quick_factors(energy, rows, relaxed)
+        except RuntimeError:
+            self._pivot()
+
+    @property
+    def held_bytes(self) -> float:
+        """Memory of the factors."""
+        return BYTES_PER_ENTRY * sum(factors.nnz for factors in (self.quick, self.pivoted) if factors is not None)
+
+    def solve(self, values: np.ndarray) -> np.ndarray:
+        """Coefficients (n_splines, n_months) for values (n_supports, n_months)."""
+        right = np.zeros((self.system.shape[0], values.shape[1]))
+        right[self.n_splines :] = values
+        if self.pivoted is None:
+            solution, good = self._refined(right)
+            if good.all():
+                return solution
+            self._pivot()
+        solution = self.pivoted.solve(right)
+        solution += self.pivoted.solve(right - self.system @ solution)
+        return solution[: self.n_splines]
+
+    def _refined(self, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Solution by refinement, and which months it converged for; each month by itself, whatever the others do."""
+        solution = _in_batches(self.quick.solve, right)
+        going = np.arange(right.shape[1])
+        previous, good = np.full(right.shape[1], np.inf), np.zeros(right.shape[1], bool)
+        for _ in range(MOST_REFINEMENTS):
+            step = _in_batches(self.quick.solve, right[:, going] - self.system @ solution[:, going])
+            solution[:, going] += step
+            size = np.abs(solution[: self.n_splines, going]).max(axis=0)
+            change = np.abs(step[: self.n_splines]).max(axis=0) / np.where(size > 0, size, 1)
+            good[going] = change <= GOOD_START
+            # slow but sure: what is left after this step is at most about this step
+            going_on = ~good[going] & (change < 0.5 * previous[going])
+            previous[going] = change
+            going = going[going_on]
+            if not going.size:
+                break
+        # a system without a solution converges to something else
+        left = right[self.n_splines :] - self.system[self.n_splines :] @ solution
+        size = np.maximum(np.abs(right).max(axis=0), 1e-300)
+        return solution[: self.n_splines], good & (np.abs(left).max(axis=0) <= SOLVED * size)
+
+    def _pivot(self) -> None:
+        self.quick = None
+        try:
+            self.pivoted = spl.splu(self.system, permc_spec="COLAMD")
+        except RuntimeError:
+            raise NoUsableData(
+                f"{self.system.shape[0] - self.n_splines} supports cannot all be met by splines this coarse",
+                "give a smaller knot spacing, or drop supports with only a few pixels",
+            ) from None
+
+
+class WindowedSolver:
+    """The same system, solved in overlapping windows again and again until they agree.
+
+    Every window's system is factorised and solved for what the present solution leaves; the cores of the windows, which
+    do not overlap, are taken over (restricted Schwarz method: Cai & Sarkis 1999, 10.1137/S106482759732678X), in four
+    colours like a chessboard's, each with the solution that the one before has left. What happens at a distance hardly
+    matters to a histospline, so a sweep leaves about a tenth of the error, or less where there is no wide sea, and the
+    solution is that of the whole system. All factors take about 12 kB a support.
+
+    Parameters
+    ----------
+    core, overlap : int
+        Side of a core, and how far a window reaches beyond it, in knots.
+    kept_bytes : float
+        Factors that are kept from sweep to sweep; the others are made again.
+    """
+
+    def __init__(
+        self,
+        energy: sp.spmatrix,
+        rows: sp.csr_matrix,
+        relaxed: np.ndarray | None,
+        shape: tuple[int, int],
+        *,
+        core: int = 48,
+        overlap: int = 10,
+        kept_bytes: float = KEPT_BYTES,
+    ) -> None:
+        # The energy is symmetric: its transpose is the same by rows, without a copy.
+        self.energy, self.rows, self.relaxed = energy.T.tocsr(), rows, relaxed
+        self.n_splines, self.kept_bytes, self.held_bytes = energy.shape[0], kept_bytes, 0.0
+        self._kept: dict[int, spl.SuperLU] = {}
+        y, x = np.divmod(rows.indices, shape[1])
+        boxes = [edge.reduceat(axis, rows.indptr[:-1]) for axis in (y, x) for edge in (np.minimum, np.maximum)]
+        self.windows = sorted(_windows(shape, boxes, core, overlap), key=lambda window: window[0])
+
+    def solve(self, values: np.ndarray) -> np.ndarray:
+        """Coefficients (n_splines, n_months) for values (n_supports, n_months)."""
+        solution = np.zeros((self.n_splines + len(values), values.shape[1]))
+        size = np.maximum(np.abs(values).max(axis=0), 1e-300)
+        going = np.arange(values.shape[1])
+        for _ in range(MOST_SWEEPS):
+            change = np.zeros(going.size)
+            for number, (colour, inside, here, core, there) in enumerate(self.windows):
+                if number == 0 or colour != self.windows[number - 1][0]:
+                    left = self._left(values[:, going], solution[:, going])
+                    if number == 0:
+                        unmet = np.abs(left[self.n_splines :]).max(axis=0)
+                step = _in_batches(self._factors(number).solve, left[inside])[core]
+                solution[there[:, None], going] += step
+                change = np.maximum(change, np.abs(step[:here]).max(axis=0, initial=0.0))
+            # the step after this one is several times smaller
+            going = going[(change > SOLVED * size[going]) | (unmet > SOLVED * size[going])]
+            if not going.size:
+                return solution[: self.n_splines]
+        raise NoUsableData(
+            f"the windows of {self.rows.shape[0]} supports do not come to agree in {MOST_SWEEPS} sweeps",
+            "give a smaller knot spacing, or drop supports with only a few pixels",
+        )
+
+    def _left(self, values: np.ndarray, solution: np.ndarray) -> np.ndarray:
+        """What a solution leaves of the right-hand side."""
+        splines, forces = solution[: self.n_splines], solution[self.n_splines :]
+        left = np.empty_like(solution)
+        left[: self.n_splines] = -(self.energy @ splines + self.rows.T @ forces)
+        left[self.n_splines :] = values - self.rows @ splines
+        if self.relaxed is not None:
+            left[self.n_splines :] += self.relaxed[:, None] * forces
+        return left
+
+    def _factors(self, number: int) -> spl.SuperLU:
+        if number in self._kept:
+            return self._kept[number]
+        inside = self.windows[number][1]
+        splines, supports = inside[inside < self.n_splines], inside[inside >= self.n_splines] - self.n_splines
+        factors = _quick_factors(
+            self.energy[splines][:, splines],
+            self.rows[supports][:, splines],
+            None if self.relaxed is None else self.relaxed[supports],
+        )
+        if self.held_bytes + BYTES_PER_ENTRY * factors.nnz <= self.kept_bytes:
+            self._kept[number] = factors
+            self.held_bytes += BYTES_PER_ENTRY * factors.nnz
+        return factors
+
+
+def _windows(shape: tuple[int, int], boxes: list[np.ndarray], core: int, overlap: int):
+    """Colour and unknowns of each window, how many of its core are splines, the core's places in it and in the whole."""
+    top, bottom, left, right = boxes
+    middle_y, middle_x = (top + bottom) // 2, (left + right) // 2
+    n_splines = shape[0] * shape[1]
+    for y in range(0, shape[0], core):
+        for x in range(0, shape[1], core):
+            rows = np.arange(max(y - overlap, 0), min(y + core + overlap, shape[0]))
+            columns = np.arange(max(x - overlap, 0), min(x + core + overlap, shape[1]))
+            splines = (rows[:, None] * shape[1] + columns).ravel()
+            # only supports whose splines all lie in the window can be met in it
+            within = (top >= rows[0]) & (bottom <= rows[-1]) & (left >= columns[0]) & (right <= columns[-1])
+            supports = np.flatnonzero(within)
+            own_rows, own_columns = (rows >= y) & (rows < y + core), (columns >= x) & (columns < x + core)
+            own_splines = (own_rows[:, None] & own_columns).ravel()
+            own_supports = (middle_y[supports] // core == y // core) & (middle_x[supports] // core == x // core)
+            inside = np.concatenate([splines, n_splines + supports])
+            taken = np.flatnonzero(np.concatenate([own_splines, own_supports]))
+            colour = 2 * (y // core % 2) + x // core % 2
+            yield colour, inside, int(own_splines.sum()), taken, inside[taken]
