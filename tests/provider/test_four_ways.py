@@ -74,7 +74,7 @@ def test_processing_run(provider, cases, tmp_path, name):
     results = processing.run(f"gwsa:{name}", {**cases[name], **outputs})
     check(algorithm, outputs)
     for output in algorithm.outputDefinitions():
-        assert output.name() in results
+        assert output.name() in results or (name, output.name()) in NOT_IN_THE_SAMPLE
 
 
 @pytest.mark.parametrize("name", NAMES)
