@@ -19,7 +19,7 @@ from gwsa_qgis.science.closure_solvers import DIRECT_LIMIT
 from gwsa_qgis.science.interpolation import spline_correction
 
 MONTHS = 24
-LARGE = (("48,000 cells", 253, 253, 0.76, 48_000, 4, 24), ("0.25 degree land", 720, 1440, 0.305, 311_040, 4, 8))
+LARGE = (("48,000 cells", 253, 253, 0.76, 48_000, 4, 24),)
 
 
 def land(rows, columns, factor, share, seed=0, roughness=0.25):

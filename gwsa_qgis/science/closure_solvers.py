@@ -226,7 +226,7 @@ class WindowedSolver:
                 return solution[: self.n_splines]
         raise NoUsableData(
             f"the windows of {self.rows.shape[0]} supports do not come to agree in {MOST_SWEEPS} sweeps",
-            "give a smaller knot spacing, or drop supports with only a few pixels",
+            "cut the map into regions of fewer than 50,000 supports, or mask wide seas within it",
         )
 
     def _left(self, values: np.ndarray, solution: np.ndarray) -> np.ndarray:

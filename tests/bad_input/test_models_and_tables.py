@@ -103,7 +103,6 @@ def test_wells(step, match, changes):
     ("name", "match", "changes"),
     [
         ("aquiferclasses", "has no field 'HYGEO3'; it has HYGEO2, NAME", {"field": "HYGEO3"}),
-        ("aquiferclasses", "'rock', which is no class number", {"field": "NAME"}),
         ("aquiferclasses", "is not there", {"input": "absent"}),
         ("aquiferclasses", "cannot be read", {"input": "text"}),
         ("aquiferclasses", "no polygon of", {"template": "elsewhere"}),

@@ -89,7 +89,8 @@ def test_files_that_are_no_rasters(step, name, argument, kind):
     if name == "importgldas":
         pytest.skip("its folder is asked first; see the tests of the reader")
     match = r"absent\.tif is not there" if kind == "absent" else rf"{kind}\.tif is not a raster that can be read"
-    step.fails(name, match, "UnreadableInput", **bad(argument, kind))
+    changes = {"inputs": ["gwsa", kind]} if name == "monthlystack" else bad(argument, kind)
+    step.fails(name, match, "UnreadableInput", **changes)
 
 
 @pytest.mark.parametrize("name", ["accumulate", "trend", "applymask", "monthlystack", "fillgaps"])
