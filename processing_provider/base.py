@@ -40,6 +40,7 @@ PAPER = (
 PACKAGES = {
     "xgboost": "xgboost",
     "sklearn": "scikit-learn",
+    "optuna": "optuna",
     "statsmodels": "statsmodels",
     "pymannkendall": "pymannkendall",
     "joblib": "joblib",
@@ -169,6 +170,21 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
         """Add a choice among fixed texts."""
         parameter = QgsProcessingParameterEnum(
             name, tr(label), options=options, defaultValue=default, usesStaticStrings=True
+        )
+        self.add(parameter, help, advanced)
+
+    def add_choices(
+        self, name: str, label: str, help: str, options: list[str], default: list[str], advanced: bool = False
+    ) -> None:
+        """Add a choice of several among fixed texts, which may be none."""
+        parameter = QgsProcessingParameterEnum(
+            name,
+            tr(label),
+            options=options,
+            allowMultiple=True,
+            defaultValue=default,
+            optional=True,
+            usesStaticStrings=True,
         )
         self.add(parameter, help, advanced)
 

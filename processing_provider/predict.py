@@ -19,7 +19,10 @@ class Predict(GwsaAlgorithm):
     SUMMARY = "Applies trained models to the fine predictors, month by month."
     HELP = """<p>The result is not yet a map of GWSA: it must be closed on the coarse data by <i>Correct residuals</i>. Models
     of the recommended preset give the fine detail about each mascon's mean (weighted by what cross-validation
-    confirmed), models of the published preset give levels; the model file knows which.</p>"""
+    confirmed), models of the published preset give levels; the model file knows which.</p>
+    <p>Predictors are read, pieces predicted and the map written at the same time, within the memory. Finished parts wait
+    in a hidden folder beside the output: after a cancelled or broken run the same call goes on after them and ends with
+    the same bytes, and a changed input or setting starts afresh.</p>"""
 
     def declare(self) -> None:
         self.add_file("MODEL", "Model", "Model file made by Train models.", "GWSA model (*.gwsa)")
@@ -30,7 +33,15 @@ class Predict(GwsaAlgorithm):
             "MASCONS", "Native mascons", "Only for another region than the model's own: its mascons.", optional=True
         )
         self.add_raster_output("OUTPUT", "Prediction", "Monthly stack on the fine grid, cm.", "anomaly")
-        self.add_number("THREADS", "Threads", "0 takes all cores.", 0, 0)
+        self.add_choice(
+            "DEVICE",
+            "Device",
+            "auto: the GPU where the model gains by it and there is one; cpu; cuda.",
+            ["auto", "cpu", "cuda"],
+            "auto",
+            advanced=True,
+        )
+        self.add_number("THREADS", "Threads", "0 takes all cores; the map is the same.", 0, 0)
         self.add_memory()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
@@ -45,6 +56,7 @@ class Predict(GwsaAlgorithm):
             mascons=values.raster("MASCONS"),
             threads=values.integer("THREADS"),
             memory_mb=values.integer("MEMORY"),
+            device=values.choice("DEVICE"),
             progress=progress,
         )
         return {}

@@ -29,6 +29,7 @@ ALGORITHMS = (
     ("trainmodels", "TrainModels"),
     ("predict", "Predict"),
     ("correctresiduals", "CorrectResiduals"),
+    ("uncertainty", "Uncertainty"),
     ("consistency", "Consistency"),
     ("validatewells", "ValidateWells"),
     ("trend", "Trend"),

@@ -14,7 +14,7 @@ class TrainModels(GwsaAlgorithm):
     ID = "trainmodels"
     NAME = "Train models"
     GROUP = "downscale"
-    TAGS = ("XGBoost", "random forest", "machine learning", "downscaling", "cross-validation")
+    TAGS = ("XGBoost", "random forest", "neural network", "machine learning", "downscaling", "cross-validation")
     NEEDS = ("xgboost", "sklearn")
     SUMMARY = "Trains models on coarse predictors and coarse GWSA, per aquifer class, and scores them honestly."
     HELP = """<p><b>recommended</b>: a model learns how a native mascon (or coarse cell) departs from what its neighbourhood
@@ -26,8 +26,12 @@ class TrainModels(GwsaAlgorithm):
     <p><b>published</b>: models learn the levels of coarse cells, as in the paper: hyper-parameters by randomised search
     on random samples of each class, 70 % for training and 30 % for test, then a fit on all samples. Its random test
     leaks between neighbours, so blocked scores stand beside it.</p>
-    <p>The model file holds predictor names, classes, units, scores and seed beside the boosters; reading one never runs
-    code. The same seed gives the same file.</p>"""
+    <p>Every score stands beside two references on the same samples: the class's monthly climatology, and plain
+    interpolation of the coarser scale, which needs no predictors. Where the published preset does worse than that, its
+    report says so.</p>
+    <p>The model file holds predictor names, classes, units, scores and seed beside the models; reading one never runs
+    code. The same seed gives the same file. A training that was stopped goes on where it was when it is started again with
+    the same inputs and settings.</p>"""
 
     def declare(self) -> None:
         self.add_raster("TARGET", "GWSA, coarse", "Monthly stack, cm.")
@@ -52,15 +56,65 @@ class TrainModels(GwsaAlgorithm):
             optional=True,
         )
         self.add_choice(
-            "LEARNER", "Learner", "Kind of model.", ["xgboost", "random_forest", "dnn"], "xgboost", advanced=True
+            "LEARNER",
+            "Learner",
+            "xgboost: boosted trees; random_forest: many trees side by side; dnn: a network of 3 to 6 layers; linear: ridge "
+            "regression, the floor that the others have to beat. With the recommended preset it stands beside the linear "
+            "part of the detail.",
+            ["xgboost", "random_forest", "dnn", "linear"],
+            "xgboost",
+            advanced=True,
         )
-        self.add_number("SAMPLES", "Samples for the search", "Random samples of each class.", 200000, 100)
+        self.add_choices(
+            "SPLITS",
+            "Scores",
+            "How samples are held out to be scored. random: 30 % at random, as published, which leaks between neighbours; "
+            "blocks: whole blocks of places (the recommended preset takes its weights from them, and always has them); "
+            "years: runs of calendar years; classes: one aquifer class after the other.",
+            ["random", "blocks", "years", "classes"],
+            ["random", "blocks", "years", "classes"],
+            advanced=True,
+        )
+        self.add_number(
+            "BLOCK_DEGREES",
+            "Side of the blocks (degrees)",
+            "0 holds out groups of neighbouring mascons (or coarse cells) as they are; a number joins those whose centres "
+            "share a block of so many degrees. Larger blocks are a harder test.",
+            0,
+            0,
+            180,
+            whole=False,
+        )
+        self.add_number(
+            "SAMPLES",
+            "Samples for search and scores",
+            "Random samples of each class. Final models are fitted on all, and the recommended preset's blocks too.",
+            200000,
+            100,
+        )
         self.add_number("SEARCH_ITERATIONS", "Search iterations", "Settings tried by the randomised search.", 10, 1)
         self.add_number("SEED", "Seed", "Same seed, same result.", 0, 0)
-        self.add_number("THREADS", "Threads", "0 takes all cores.", 0, 0)
+        self.add_number("THREADS", "Threads", "0 takes all cores. The result is the same for any number.", 0, 0)
+        self.add_choice(
+            "DEVICE",
+            "Device",
+            "Where trees are fitted; auto takes a GPU where there is one. A GPU's sums are rounded in another order, so "
+            "that its trees may differ a little from a CPU's.",
+            ["auto", "cpu", "cuda"],
+            "auto",
+            advanced=True,
+        )
         self.add_file_output("MODEL", "Model", "Model file.", tr("GWSA model (*.gwsa)"))
         self.add_file_output("METRICS", "Scores", "Table of scores.", tr("CSV files (*.csv)"), optional=True)
-        self.add_report("Page with scores and settings.")
+        self.add_report("Page with scores, figures, importances and settings.")
+        self.add_raster_output(
+            "DETAIL",
+            "Share of detail explained",
+            "For each place the share of what interpolation of the coarser scale leaves that estimates of left-out blocks "
+            "explain, from -1 to 1, together with its neighbours and its class; below 0 interpolation is better.",
+            style="slope",
+            optional=True,
+        )
         self.add_figure("BLOCKED_R2", "R2 of detail in blocked cross-validation")
         self.add_figure("RANDOM_R2", "R2 on random test samples")
 
@@ -74,13 +128,17 @@ class TrainModels(GwsaAlgorithm):
             aquifers=values.raster("AQUIFERS"),
             metrics=values.output_file("METRICS"),
             report=values.output_file("REPORT"),
+            detail=values.output("DETAIL"),
             preset=values.choice("PRESET"),
             mascons=values.raster("MASCONS"),
             learner=values.choice("LEARNER"),
+            splits=values.choices("SPLITS"),
+            block_degrees=values.number("BLOCK_DEGREES"),
             samples=values.integer("SAMPLES"),
             search_iterations=values.integer("SEARCH_ITERATIONS"),
             seed=values.integer("SEED"),
             threads=values.integer("THREADS"),
+            device=values.choice("DEVICE"),
             progress=progress,
         )
         return {"BLOCKED_R2": result.blocked_r2, "RANDOM_R2": result.random_r2}

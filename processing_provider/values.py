@@ -91,6 +91,10 @@ class Values:
         """Text of a choice."""
         return self._algorithm.parameterAsEnumString(self._parameters, name, self._context)
 
+    def choices(self, name: str) -> list[str]:
+        """Texts of a choice of several."""
+        return list(self._algorithm.parameterAsEnumStrings(self._parameters, name, self._context))
+
     def integer(self, name: str) -> int | None:
         """Whole number; None when not given."""
         if self._missing(name):

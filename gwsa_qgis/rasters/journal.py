@@ -21,6 +21,7 @@ SUFFIX = ".gwsa-part"
 RECORD, LOCK = "journal.json", "lock"
 FORMAT = 1
 BYTES_AT_ONCE = 2**22
+MOST_NAMED = 30
 # A lock is made empty and then signed; one that stays unsigned was left by a process that died in between.
 SECONDS_TO_SIGN = 10
 # Locks of this process: another one may have had its number before.
@@ -86,7 +87,9 @@ class Journal:
             else:
                 report.warn(f"{name} of an interrupted run is damaged, and is made again.")
         if self._finished:
-            report.say(f"Going on after an interrupted run: {', '.join(self._finished)} finished before.")
+            names = list(self._finished)
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            report.say(f"Going on after an interrupted run: {', '.join(names[:MOST_NAMED])}{more} finished before.")
 
     def _clear(self, keep: set[str]) -> None:
         for path in sorted(self.folder.rglob("*"), reverse=True):

@@ -74,6 +74,10 @@ class PredictorSet:
         """Whether a predictor changes from month to month."""
         return isinstance(self._rasters[name], MonthlyStack)
 
+    def path(self, name: str) -> Path:
+        """File of a predictor."""
+        return self._paths[name]
+
     def require(self, names: Iterable[str]) -> None:
         """Raise `MissingPredictor` unless the set has all of `names`."""
         missing = [name for name in names if name not in self._paths]

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+_LOCK = Lock()
+_HELD: list = []  # the limit in force, once for each context that is open
 
 
-def one_blas_thread() -> AbstractContextManager:
-    """Return a context in which BLAS and LAPACK use one thread, where threadpoolctl is installed.
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let BLAS and LAPACK use one thread in this context, where threadpoolctl is installed.
 
     A 48 x 48 eigenproblem is too small to share: with two threads each waits for the other, and a batch takes up to
-    three times as long. Without threadpoolctl nothing changes but the speed.
+    three times as long. Without threadpoolctl nothing changes but the speed. The limit holds for the whole process, so
+    that of several contexts at once the first sets it and the last lifts it.
     """
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
-        return nullcontext()
-    return threadpool_limits(limits=1, user_api="blas")
+        yield
+        return
+    with _LOCK:
+        _HELD.append(_HELD[-1] if _HELD else threadpool_limits(limits=1, user_api="blas"))
+    try:
+        yield
+    finally:
+        with _LOCK:
+            limit = _HELD.pop()
+            if not _HELD:
+                limit.restore_original_limits()

@@ -10,8 +10,8 @@ from scipy.optimize import nnls
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
-# Standard errors taken off: of the slope over all classes, to decide whether there is skill at all, and of each class's.
-POOLED_CAUTION, CLASS_CAUTION = 2.0, 1.0
+# Standard errors that a slope must have: that over all classes, to be believed at all; and those taken off each class's.
+POOLED_CAUTION, CLASS_CAUTION = 2.5, 1.0
 # Standard deviation of the slopes of classes around the pooled one, before their samples are seen.
 CLASS_SPREAD = 0.25
 FEWEST_BLOCKS = 3
@@ -78,8 +78,10 @@ def detail_weights(actual: np.ndarray, parts: np.ndarray, classes: np.ndarray, b
     """Weights of predicted detail from blocked cross-validation.
 
     Parts are combined by non-negative least squares on held-out samples (stacking: Breiman 1996, 10.1007/BF00117832).
-    Nothing is believed unless the slope of actual on predicted detail is two standard errors above 0 over all classes.
-    A class's slope is then the mean of its own and the pooled one, each weighted by the inverse of its variance
+    Nothing is believed unless the slope of actual on predicted detail is two and a half standard errors above 0 over all
+    classes, and of what is just above them only a little (non-negative garrote: Breiman 1995,
+    10.1080/00401706.1995.10484371): where predictors know nothing, one sample in forty has a slope of two standard errors
+    by chance. A class's slope is then the mean of its own and the pooled one, each weighted by the inverse of its variance
     (empirical Bayes: Morris 1983, 10.1080/01621459.1983.10477920), less one standard error of that mean: the pool speaks
     for a class only as far as the class's own errors leave room. Months and neighbours are not independent but blocks
     nearly are, so errors come from leaving out one block at a time (jackknife: Tukey 1958, 10.1214/aoms/1177706647).
@@ -106,7 +108,8 @@ def detail_weights(actual: np.ndarray, parts: np.ndarray, classes: np.ndarray, b
     slope, error = slope_and_error(actual, detail, blocks)
     if not slope - POOLED_CAUTION * error > 0:
         return nothing
-    pooled = float(np.clip(slope - CLASS_CAUTION * error, 0, 1))
+    believed = slope * (1 - (POOLED_CAUTION * error / slope) ** 2)
+    pooled = float(min(believed, 1.0))
     names = np.unique(classes)
     if names.size == 1:
         return DetailWeights(shares, pooled, {int(names[0]): pooled}, slope, error)
@@ -114,7 +117,7 @@ def detail_weights(actual: np.ndarray, parts: np.ndarray, classes: np.ndarray, b
     for name in names:
         own = classes == name
         own_slope, own_error = slope_and_error(actual[own], detail[own], blocks[own])
-        of_class[int(name)] = _cautious(own_slope, own_error, slope, error)
+        of_class[int(name)] = _cautious(own_slope, own_error, believed, error)
     return DetailWeights(shares, pooled, of_class, slope, error)
 
 

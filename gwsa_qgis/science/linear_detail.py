@@ -21,6 +21,7 @@ CLASS_PENALTY = 8.0
 REACH = 3.0
 ARRAYS = ("centre", "width", "limit", "coefficients")
 _ROWS_AT_ONCE = 50_000
+_ROWS_PREDICTED = 8192  # what is computed on the way stays in the processor's cache
 
 
 class LinearDetail:
@@ -58,14 +59,19 @@ class LinearDetail:
         NoUsableData
             When there are next to no samples.
         """
+        self.coefficients = self.path(x, y, classes, [self.ridge])[0].coefficients
+        return self
+
+    def path(self, x: np.ndarray, y: np.ndarray, classes: np.ndarray, ridges: Sequence[float]) -> list[LinearDetail]:
+        """Models of several penalties, from one pass over the samples; parameters are those of `fit`."""
         require_samples(len(y), "the linear part")
         n = self.n_predictors
-        levels = np.asarray(x[:, n : 2 * n], np.float64)
-        self.centre, spread = levels.mean(0), levels.std(0)
+        self.centre, spread, largest = _moments(x, n)
         self.width = np.where(spread > 0, spread, 1.0)
-        self.limit = REACH * np.abs(x[:, :n]).max(0).astype(np.float64)
+        self.limit = REACH * largest
         factors = 2 + (x.shape[1] - 2 * n) + len(self.classes)
         squares, products = np.zeros((factors * n, factors * n)), np.zeros(factors * n)
+        models = []
         with one_blas_thread():
             for rows in _chunks(len(y)):
                 terms = np.concatenate([d * f for d, f in self._terms(x[rows], classes[rows])])
@@ -73,20 +79,24 @@ class LinearDetail:
                 products += terms @ np.asarray(y[rows], np.float64)
             scale = np.sqrt(np.diag(squares) / len(y))
             scale[scale == 0] = 1.0
-            penalty = np.full((n, factors), self.ridge)
-            penalty[:, factors - len(self.classes) - 1 :] *= CLASS_PENALTY
-            normal = squares / np.outer(scale, scale) / len(y) + np.diag(penalty.ravel())
-            self.coefficients = (np.linalg.solve(normal, products / scale / len(y)) / scale).reshape(n, factors)
-        return self
+            squares /= np.outer(scale, scale) * len(y)
+            products /= scale * len(y)
+            for ridge in ridges:
+                penalty = np.full((n, factors), float(ridge))
+                penalty[:, factors - len(self.classes) - 1 :] *= CLASS_PENALTY
+                solved = np.linalg.solve(squares + np.diag(penalty.ravel()), products) / scale
+                model = LinearDetail(n, self.classes, ridge)
+                model.centre, model.width, model.limit = self.centre, self.width, self.limit
+                model.coefficients = solved.reshape(n, factors)
+                models.append(model)
+        return models
 
     def predict(self, x: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Detail (n_samples,), float64; a row's value does not depend on the other rows."""
-        out = np.empty(len(x))
-        for rows in _chunks(len(x)):
-            total = np.zeros(len(out[rows]))
+        out = np.zeros(len(x))
+        for rows in _chunks(len(x), _ROWS_PREDICTED):
             for contribution in self._contributions(x[rows], classes[rows]):
-                total += contribution
-            out[rows] = total
+                out[rows] += contribution
         return out
 
     def importances(self, x: np.ndarray, classes: np.ndarray, names: Sequence[str]) -> dict[str, float]:
@@ -121,17 +131,25 @@ class LinearDetail:
         return model
 
     def _contributions(self, x: np.ndarray, classes: np.ndarray) -> Iterator[np.ndarray]:
-        """Detail from each predictor. Products and sums are taken element by element, in one order."""
-        calendar = self._calendar(x)
-        shared = len(calendar) + 1
-        index = self._class_index(classes)
-        for p, (deviation, level) in enumerate(self._deviations_and_levels(x)):
-            b = self.coefficients[p]
-            slope = np.append(b[shared + 1 :], 0.0)[index] + b[0]
+        """Detail from each predictor, in one array again and again. Element by element, in one order."""
+        calendar, index = self._calendar(x), self._class_index(classes)
+        shared, n = len(calendar) + 1, self.n_predictors
+        slope, values, tanh = np.empty(len(x)), np.empty(len(x)), np.empty(len(x), np.float32)
+        for p, b in enumerate(self.coefficients):
+            # classes have slopes of their own, those that are not known the shared one
+            np.take(np.append(b[shared + 1 :], 0.0) + b[0], index, out=slope, mode="clip")
             for term, coefficient in zip(calendar, b[1:shared], strict=True):
-                slope += coefficient * term
-            slope += b[shared] * level
-            yield slope * deviation
+                slope += np.multiply(term, coefficient, out=values)
+            values[:] = x[:, n + p]
+            values -= self.centre[p]
+            values /= self.width[p]
+            # in half the digits, a third of the time
+            np.tanh(values, out=tanh, dtype=np.float32, casting="same_kind")
+            slope += np.multiply(tanh, b[shared], out=values)
+            values[:] = x[:, p]
+            np.minimum(values, self.limit[p], out=values)
+            slope *= np.maximum(values, -self.limit[p], out=values)
+            yield slope
 
     def _terms(self, x: np.ndarray, classes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Deviation (n_samples,) of each predictor, and the factors (n_factors, n_samples) it is multiplied by."""
@@ -157,5 +175,14 @@ class LinearDetail:
         return index
 
 
-def _chunks(n: int) -> list[slice]:
-    return [slice(start, min(start + _ROWS_AT_ONCE, n)) for start in range(0, n, _ROWS_AT_ONCE)]
+def _moments(x: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and deviation of the levels and largest size of the deviations, without a copy of the table."""
+    rows = _chunks(len(x))
+    mean = sum(x[part, n : 2 * n].sum(0, dtype=np.float64) for part in rows) / len(x)
+    squares = sum(((x[part, n : 2 * n] - mean) ** 2).sum(0) for part in rows)
+    largest = np.max([np.abs(x[part, :n]).max(0) for part in rows], axis=0)
+    return mean, np.sqrt(squares / len(x)), largest.astype(np.float64)
+
+
+def _chunks(n: int, at_once: int = _ROWS_AT_ONCE) -> list[slice]:
+    return [slice(start, min(start + at_once, n)) for start in range(0, n, at_once)]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gwsa_qgis.months import calendar_month
+from gwsa_qgis.science.signatures import signature_names
 
 PRESETS = ("recommended", "published")
 CALENDAR = ("month_sin", "month_cos")
@@ -15,15 +16,26 @@ DECADES = "decades_since_2010"
 DEVIATION = " deviation"
 
 
-def input_names(preset: str, predictors: Sequence[str]) -> list[str]:
+def detail_names(predictors: Sequence[str], monthly: Sequence[str]) -> list[str]:
+    """Names of what the detail is learned from: the predictors, and the signatures of the monthly ones."""
+    return [*predictors, *signature_names(monthly)]
+
+
+def input_names(preset: str, predictors: Sequence[str], monthly: Sequence[str] = ()) -> list[str]:
     """Names of a model's inputs, in their order.
 
-    The published preset has levels and the calendar; the recommended one has each predictor's deviation before them and
-    the years after them.
+    The published preset has levels and the calendar; the recommended one has the signatures of monthly predictors beside
+    these, the deviations of all before them, and the years after them.
+
+    Parameters
+    ----------
+    monthly : sequence of str
+        Predictors that have signatures.
     """
     if preset == "published":
         return [*predictors, *CALENDAR]
-    return [*(name + DEVIATION for name in predictors), *predictors, *CALENDAR, DECADES]
+    names = detail_names(predictors, monthly)
+    return [*(name + DEVIATION for name in names), *names, *CALENDAR, DECADES]
 
 
 def time_inputs(preset: str, months: np.ndarray) -> np.ndarray:
@@ -33,30 +45,3 @@ def time_inputs(preset: str, months: np.ndarray) -> np.ndarray:
     if preset != "published":
         terms.append((months.astype("datetime64[M]") - np.datetime64("2010-01", "M")).astype(int) / 120)
     return np.stack(terms).astype(np.float32)
-
-
-def input_table(layers: Sequence[np.ndarray], terms: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
-    """Table of samples.
-
-    Parameters
-    ----------
-    layers : sequence of (n_months, ...) arrays
-        Deviations and levels in the order of `input_names`; an array with a single month is static.
-    terms : (n_terms, n_months) array
-        As `time_inputs` gives them.
-    chosen : (n_months, ...) bool, optional
-        Samples to take; all when not given.
-
-    Returns
-    -------
-    (n_samples, n_inputs) float32
-    """
-    months = terms.shape[1]
-    shape = (months, *layers[0].shape[1:])
-    chosen = np.ones(shape, bool) if chosen is None else chosen
-    table = np.empty((int(chosen.sum()), len(layers) + len(terms)), np.float32)
-    for column, layer in enumerate(layers):
-        table[:, column] = np.broadcast_to(layer, shape)[chosen]
-    for column, term in enumerate(terms, start=len(layers)):
-        table[:, column] = np.broadcast_to(term.reshape(-1, *[1] * (len(shape) - 1)), shape)[chosen]
-    return table

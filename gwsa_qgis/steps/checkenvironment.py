@@ -12,12 +12,13 @@ from pathlib import Path
 
 from gwsa_qgis.progress import ProgressFunction, Reporter
 
-DISTRIBUTIONS = ("numpy", "scipy", "matplotlib", "joblib", "statsmodels", "pymannkendall")
+DISTRIBUTIONS = ("numpy", "scipy", "matplotlib", "joblib", "statsmodels", "pymannkendall", "optuna")
 # Several distributions carry one package; the first that is installed is named.
 ALTERNATIVES = {"xgboost": ("xgboost", "xgboost-cpu"), "scikit-learn": ("scikit-learn",)}
 NEEDED_FOR = {
     "xgboost": "train and predict",
     "scikit-learn": "train",
+    "optuna": "search networks (dnn)",
     "statsmodels": "robust STL, series with holes",
     "pymannkendall": "comparisons in tests",
     "joblib": "several workers at once",

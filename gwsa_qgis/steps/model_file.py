@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
 from gwsa_qgis.errors import InvalidModelFile, UnreadableInput
+from gwsa_qgis.science.learning import Parts
 
 FORMAT, FORMAT_VERSION = "gwsa-model", 1
 MANIFEST = "manifest.json"
 MEMBER = re.compile(r"manifest\.json|boosters/[A-Za-z0-9_-]{1,64}\.ubj|arrays/[A-Za-z0-9_-]{1,64}\.npy")
-MOST_MEMBERS = 1000
+MOST_MEMBERS = 5000
 LARGEST_MANIFEST = 16 * 2**20
 LARGEST_MEMBER = 2 * 2**30
 LARGEST_TOTAL = 8 * 2**30
@@ -26,6 +29,20 @@ REMEDY = "give a file that gwsa:trainmodels wrote"
 REQUIRED = {"preset": str, "predictors": list, "inputs": list, "models": dict, "unit": str, "seed": int}
 # The zip's oldest date, so that the same model gives the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
+# What numpy's reader of an array's header raises when that is none.
+UNREADABLE = (
+    ValueError,
+    EOFError,
+    OSError,
+    MemoryError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    TokenError,
+)
+# Between a model's name and that of an array of its learner.
+OF_LEARNER = "__"
 
 
 @dataclass
@@ -45,6 +62,18 @@ class ModelFile:
     manifest: dict
     boosters: dict[str, bytes] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def store(self, name: str, parts: Parts) -> None:
+        """Take in the learner of a model."""
+        if parts.booster is not None:
+            self.boosters[name] = parts.booster
+        self.arrays |= {name + OF_LEARNER + part: array for part, array in parts.arrays.items()}
+
+    def parts(self, name: str) -> Parts:
+        """The learner of a model."""
+        start = name + OF_LEARNER
+        arrays = {key.removeprefix(start): array for key, array in self.arrays.items() if key.startswith(start)}
+        return Parts(self.boosters.get(name), arrays)
 
 
 def write_archive(path: Path, model: ModelFile) -> None:
@@ -90,8 +119,9 @@ def read_model(path: str | Path) -> ModelFile:
     manifest = _manifest(path, contents.pop(MANIFEST))
     boosters = {Path(name).stem: data for name, data in contents.items() if name.startswith("boosters/")}
     arrays = {Path(name).stem: _array(path, name, data) for name, data in contents.items() if name.endswith(".npy")}
-    _check_manifest(path, manifest, boosters)
-    return ModelFile(manifest, boosters, arrays)
+    model = ModelFile(manifest, boosters, arrays)
+    _check_manifest(path, model)
+    return model
 
 
 def _check_members(path: Path, entries: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
@@ -133,15 +163,19 @@ def _manifest(path: Path, data: bytes) -> dict:
     return manifest
 
 
-def _check_manifest(path: Path, manifest: dict, boosters: Mapping[str, bytes]) -> None:
+def _check_manifest(path: Path, model: ModelFile) -> None:
+    manifest = model.manifest
     for key, kind in REQUIRED.items():
         if not isinstance(manifest.get(key), kind):
             raise InvalidModelFile(f"the manifest of {path} lacks {key}, or it is no {kind.__name__}", REMEDY)
     if not all(isinstance(name, str) for name in manifest["predictors"] + manifest["inputs"]):
         raise InvalidModelFile(f"the manifest of {path} names predictors that are no text", REMEDY)
     for name, entry in manifest["models"].items():
-        if name not in boosters or not isinstance(entry, dict) or not isinstance(entry.get("learner"), dict):
-            raise InvalidModelFile(f"the model {name!r} of {path} has no booster or no description", REMEDY)
+        parts = model.parts(name)
+        if parts.booster is None and not parts.arrays:
+            raise InvalidModelFile(f"the model {name!r} of {path} has no booster and no arrays", REMEDY)
+        if not isinstance(entry, dict) or not isinstance(entry.get("learner"), dict):
+            raise InvalidModelFile(f"the model {name!r} of {path} has no description", REMEDY)
 
 
 def _array_bytes(array: np.ndarray) -> bytes:
@@ -151,9 +185,20 @@ def _array_bytes(array: np.ndarray) -> bytes:
 
 
 def _array(path: Path, name: str, data: bytes) -> np.ndarray:
+    """An array of numbers; its header may not promise more than there is, nor anything but numbers."""
+    stream = io.BytesIO(data)
     try:
-        return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError) as error:
+        version = np.lib.format.read_magic(stream)
+        if version != (1, 0):
+            raise ValueError(f"format {version}")
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
+        if dtype.hasobject or dtype.names or dtype.subdtype or dtype.kind not in "biuf":
+            raise ValueError(f"values of the type {dtype}")
+        if math.prod(shape) * dtype.itemsize != len(data) - stream.tell() or min(shape, default=0) < 0:
+            raise ValueError(f"{len(data) - stream.tell()} bytes for the shape {shape}")
+        values = np.frombuffer(data, dtype, offset=stream.tell())
+        return values.reshape(shape, order="F" if by_columns else "C").copy()
+    except UNREADABLE as error:
         raise InvalidModelFile(f"{name} in {path} is not an array of numbers ({str(error)[:80]})", REMEDY) from error
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from gwsa_qgis.errors import InvalidModelFile
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.science.detail_model import PARTS, DetailModel
-from gwsa_qgis.science.learners import TreeEnsemble
+from gwsa_qgis.science.learners import Learner, load_learner
 from gwsa_qgis.science.linear_detail import LinearDetail
-from gwsa_qgis.science.model_inputs import PRESETS, input_names
+from gwsa_qgis.science.model_inputs import PRESETS, detail_names, input_names
 from gwsa_qgis.steps.model_file import REMEDY, ModelFile
 
 POOLED = "pooled"
@@ -34,7 +34,15 @@ def _linear_part(model: ModelFile) -> LinearDetail | None:
     if not isinstance(classes, list) or not all(isinstance(name, int) for name in classes):
         raise InvalidModelFile("the model file lacks the linear part of the detail", REMEDY)
     arrays = {name.removeprefix(LINEAR): array for name, array in model.arrays.items() if name.startswith(LINEAR)}
-    return LinearDetail.from_arrays(arrays, len(manifest["predictors"]), classes)
+    return LinearDetail.from_arrays(arrays, len(detail_names(manifest["predictors"], _monthly(manifest))), classes)
+
+
+def _monthly(manifest: dict) -> list[str]:
+    """Predictors that have signatures; a model file of before these has none."""
+    names = manifest.get("signatures", [])
+    if not isinstance(names, list) or not all(name in manifest["predictors"] for name in names):
+        raise InvalidModelFile("the model file has signatures of predictors that it does not have", REMEDY)
+    return names
 
 
 @dataclass(frozen=True)
@@ -44,20 +52,20 @@ class TrainedModel:
     Attributes
     ----------
     manifest : dict
-    learners : dict of str to TreeEnsemble
+    learners : dict of str to Learner
     arrays : dict of str to ndarray
     linear : LinearDetail or None
         Linear part of the recommended preset's detail.
     """
 
     manifest: dict
-    learners: dict[str, TreeEnsemble]
+    learners: dict[str, Learner]
     arrays: dict[str, np.ndarray]
     linear: LinearDetail | None = None
 
     @classmethod
     def from_file(cls, model: ModelFile, threads: int = 0) -> TrainedModel:
-        """Make learners of a model file's boosters.
+        """Make learners of a model file's boosters and arrays.
 
         Raises
         ------
@@ -67,10 +75,10 @@ class TrainedModel:
         manifest = model.manifest
         if manifest["preset"] not in PRESETS:
             raise InvalidModelFile(f"the model file has the preset {manifest['preset']!r}", REMEDY)
-        if manifest["inputs"] != input_names(manifest["preset"], manifest["predictors"]):
+        if manifest["inputs"] != input_names(manifest["preset"], manifest["predictors"], _monthly(manifest)):
             raise InvalidModelFile("the model file's inputs do not follow from its predictors", REMEDY)
         learners = {
-            name: TreeEnsemble.from_bytes(model.boosters[name], entry["learner"], threads)
+            name: load_learner(model.parts(name), entry["learner"], threads)
             for name, entry in manifest["models"].items()
         }
         result = cls(manifest, learners, model.arrays, _linear_part(model))
@@ -94,7 +102,7 @@ class TrainedModel:
             raise InvalidModelFile(f"the model file's manifest lacks something ({error!r})", REMEDY) from error
         wanted = len(self.inputs)
         if any(learner.describe()["inputs"] != wanted for learner in self.learners.values()):
-            raise InvalidModelFile(f"a booster of the model file does not take its {wanted} inputs", REMEDY)
+            raise InvalidModelFile(f"a learner of the model file does not take its {wanted} inputs", REMEDY)
 
     @property
     def preset(self) -> str:
@@ -105,6 +113,11 @@ class TrainedModel:
     def predictors(self) -> list[str]:
         """Names of the predictors in their order."""
         return self.manifest["predictors"]
+
+    @property
+    def signatures(self) -> list[str]:
+        """Monthly predictors whose signatures are inputs too."""
+        return _monthly(self.manifest)
 
     @property
     def inputs(self) -> list[str]:

@@ -2,50 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 
 import numpy as np
 
 from gwsa_qgis.progress import Reporter
-from gwsa_qgis.science.cross_validation import DetailWeights, detail_weights, held_out_estimates
+from gwsa_qgis.science.cross_validation import DetailWeights, detail_weights
 from gwsa_qgis.science.detail_model import DetailModel
-from gwsa_qgis.science.learners import TreeEnsemble, require_samples
+from gwsa_qgis.science.learners import Learner, make_learner, require_samples
 from gwsa_qgis.science.linear_detail import LinearDetail
-from gwsa_qgis.science.scores import Scores, score
-from gwsa_qgis.science.search import search_parameters
-from gwsa_qgis.science.supports import blocked_folds
+from gwsa_qgis.science.ridge_choice import choose_ridge
+from gwsa_qgis.science.search import Remember, search_parameters
+from gwsa_qgis.science.splits import group_folds
 from gwsa_qgis.steps.trained_model import POOLED
-from gwsa_qgis.steps.training_samples import Samples
+from gwsa_qgis.steps.training_journal import Kept
+from gwsa_qgis.steps.training_samples import Samples, TrainingTable
+from gwsa_qgis.steps.training_scores import (
+    BLOCKS,
+    CLASSES,
+    DEVIATION,
+    LEVEL,
+    RANDOM,
+    SPLITS,
+    DetailShare,
+    Judged,
+    ScoreRow,
+    class_label,
+    detail_shares,
+    folds_of,
+    score_rows,
+)
 
-RANDOM, BLOCKS, INTERPOLATION = "random 70/30", "spatial blocks", "interpolation"
-TEST_SHARE = 0.3
-SEARCH_FOLDS, SCORE_FOLDS = 3, 5
+SEARCH_FOLDS = 3
 # The search of the recommended preset is about trees that add little to a linear part: so many samples settle it.
 MOST_SEARCHED_DETAILS = 5_000
-
-
-@dataclass(frozen=True)
-class ScoreRow:
-    """One line of the metrics table.
-
-    Attributes
-    ----------
-    class_name : str
-        The class, or "all".
-    split : str
-        How the judged samples were held out, or "interpolation" for the coarser scale's interpolation alone.
-    quantity : str
-        "GWSA", or "deviation" from the coarser scale.
-    scores : Scores
-    weight : float
-        Weight of the predicted detail; NaN where it has none.
-    """
-
-    class_name: str
-    split: str
-    quantity: str
-    scores: Scores
-    weight: float = np.nan
+CONTRIBUTION_ROWS = 2_000
 
 
 @dataclass
@@ -54,29 +47,50 @@ class Training:
 
     Attributes
     ----------
-    learners : dict of str to TreeEnsemble
+    learners : dict of str to learner
     entries : list of dict
         For each class its model, weight and number of samples, as the manifest has them.
+    judged : dict of str to Judged
+        Held-out samples of each split.
     rows : list of ScoreRow
+        Their scores.
+    details : list of DetailShare
+        Share of what interpolation leaves that is explained in held-out blocks, by class.
     linear : LinearDetail or None
         Linear part of the detail; None with the published preset.
     weights : DetailWeights or None
         What the detail has earned; None with the published preset.
     importances : dict of str to float
         Share of each predictor in the linear part.
+    contributions : dict of str to (dict of str to float)
+        For each learner that tells them, the share of each input in the mean absolute contribution to its estimates.
     """
 
-    learners: dict[str, TreeEnsemble] = field(default_factory=dict)
+    learners: dict[str, Learner] = field(default_factory=dict)
     entries: list[dict] = field(default_factory=list)
+    judged: dict[str, Judged] = field(default_factory=dict)
     rows: list[ScoreRow] = field(default_factory=list)
+    details: list[DetailShare] = field(default_factory=list)
     linear: LinearDetail | None = None
     weights: DetailWeights | None = None
     importances: dict[str, float] = field(default_factory=dict)
+    contributions: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def pooled_weight(self) -> float:
         """Weight of the detail over all classes; NaN with the published preset."""
         return np.nan if self.weights is None else self.weights.pooled
+
+    def find_row(self, class_name: str, split: str, quantity: str) -> ScoreRow | None:
+        """The line of a class, split and quantity; None where there is none."""
+        wanted = (class_name, split, quantity)
+        return next((row for row in self.rows if (row.class_name, row.split, row.quantity) == wanted), None)
+
+    def explain(self, name: str, data: Samples, inputs: Sequence[str], settings: Settings) -> None:
+        """Ask a learner for the contributions of its inputs, where it tells them."""
+        tell = getattr(self.learners[name], "contributions", None)
+        if tell is not None:
+            self.contributions[name] = tell(settings.draw(data, 0, CONTRIBUTION_ROWS).x, inputs)
 
 
 @dataclass(frozen=True)
@@ -88,13 +102,22 @@ class Settings:
     search_iterations: int
     seed: int
     threads: int
+    device: str = "auto"
 
-    def make(self, parameters: dict) -> TreeEnsemble:
+    def make(self, parameters: dict) -> Learner:
         """A new learner."""
-        return TreeEnsemble(self.learner, parameters, seed=self.seed, threads=self.threads)
+        return make_learner(self.learner, parameters, self.seed, self.threads, self.device)
 
-    def search(self, data: Samples, folds: np.ndarray, report: Reporter, *, shallow: bool = False) -> dict:
-        """Parameters that do best on the folds."""
+    def search(
+        self,
+        data: Samples,
+        folds: np.ndarray,
+        report: Reporter,
+        *,
+        shallow: bool = False,
+        remember: Remember | None = None,
+    ) -> dict:
+        """Parameters that do best on the folds; `remember` keeps the scores of candidates (see `search_parameters`)."""
         return search_parameters(
             self.learner,
             data.x,
@@ -103,8 +126,10 @@ class Settings:
             iterations=self.search_iterations,
             seed=self.seed,
             threads=self.threads,
+            device=self.device,
             shallow=shallow,
             progress=report,
+            remember=remember,
         )[0]
 
     def draw(self, data: Samples, number: int = 0, most: int | None = None) -> Samples:
@@ -116,129 +141,207 @@ class Settings:
         return data.take(np.sort(rows))
 
 
-def train_published(data: Samples, names: list[int], settings: Settings, report: Reporter) -> Training:
-    """One model of levels a class: searched on random samples, scored on 30 % of them, then fitted on all."""
-    result = Training()
-    judged: dict[str, list] = {RANDOM: [], BLOCKS: [], INTERPOLATION: []}
-    for number, name in enumerate(names):
-        part = report.part(number / len(names), (number + 1) / len(names))
+def train_published(
+    table: TrainingTable, inputs: Sequence[str], splits: Sequence[str], settings: Settings, kept: Kept, report: Reporter
+) -> Training:
+    """One model of levels a class: searched on random samples, scored on held-out ones, then fitted on all.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        Names of the inputs.
+    splits : sequence of str
+        Those to be scored, of `training_scores.SPLITS`.
+    """
+    result, drawn, parameters, judged = Training(), [], {}, {split: [] for split in splits}
+    for number, name in enumerate(table.names):
+        part = report.part(0.95 * number / len(table.names), 0.95 * (number + 1) / len(table.names))
         part(0.0, f"Training class {name}" if name else "Training")
-        own = data.take(data.classes == name) if name else data
+        own = table.samples.take(_rows_of_class(table.samples, name))
         require_samples(own.size, f"class {name}" if name else "the model")
-        drawn = settings.draw(own, name)
-        test = _random_test(drawn.size, settings.seed, name)
-        train = drawn.take(~test)
+        some = settings.draw(own, name)
+        drawn.append(some)
+        train = some.take(folds_of(RANDOM, some, settings.seed, name) < 0)
         folds = np.random.default_rng([settings.seed, name, 1]).integers(0, SEARCH_FOLDS, train.size)
-        parameters = settings.search(train, folds, part.part(0.0, 0.6))
-        estimate = np.full(drawn.size, np.nan, np.float32)
-        estimate[test] = settings.make(parameters).fit(train.x, train.y).predict(drawn.x[test])
-        blocked = _blocked_estimates(drawn, parameters, settings, part.part(0.6, 0.85))
-        for split, values in ((RANDOM, estimate), (BLOCKS, blocked), (INTERPOLATION, drawn.around)):
-            judged[split].append((drawn.y, values))
-            result.rows.append(ScoreRow(_class_name(name), split, "GWSA", score(drawn.y, values)))
         key = f"class_{name}"
-        result.learners[key] = settings.make(parameters).fit(own.x, own.y, part.part(0.85, 1.0))
+        tried = kept.numbers(f"{key} candidates")
+        search = partial(settings.search, train, folds, part.part(0.0, 0.5), remember=tried)
+        parameters[name] = kept.facts(f"{key} search", search)
+        chosen = [split for split in splits if split != CLASSES]
+        for place, split in enumerate(chosen):
+            told = part.part(0.5 + 0.3 * place / len(chosen), 0.5 + 0.3 * (place + 1) / len(chosen))
+            folds = folds_of(split, some, settings.seed, name)
+            fit = partial(_held_levels, some, parameters, settings)
+            judged[split].append(Judged.of(some, held_out(folds, f"{key} {split}", fit, kept, told), folds, False))
+        fit = partial(settings.make(parameters[name]).fit, own.x, own.y, part.part(0.8, 1.0))
+        result.learners[key] = kept.learner(key, settings.threads, fit)
+        result.explain(key, own, inputs, settings)
         result.entries.append({"class": name, "model": key, "weight": 1.0, "samples": own.size})
-    if names != [0]:
-        for split, pairs in judged.items():
-            actual, values = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-            result.rows.append(ScoreRow("all", split, "GWSA", score(actual, values)))
+    if CLASSES in splits:
+        some = _joined(drawn)
+        folds = folds_of(CLASSES, some, settings.seed)
+        fit = partial(_held_levels, some, parameters, settings)
+        judged[CLASSES].append(
+            Judged.of(some, held_out(folds, CLASSES, fit, kept, report.part(0.95, 1.0)), folds, False)
+        )
+    _score(result, {split: Judged.together(parts) for split, parts in judged.items()}, table.names, [LEVEL])
     return result
 
 
 def train_recommended(
-    samples: list[Samples], names: list[int], predictors: list[str], settings: Settings, report: Reporter
+    table: TrainingTable,
+    predictors: Sequence[str],
+    inputs: Sequence[str],
+    splits: Sequence[str],
+    settings: Settings,
+    kept: Kept,
+    report: Reporter,
 ) -> Training:
-    """A model of deviations for all classes, whose linear part knows them, and weights from held-out groups."""
-    first, data = samples[0], stacked(samples)
+    """A model of deviations for all classes, whose linear part knows them, and weights from held-out groups.
+
+    Parameters
+    ----------
+    predictors, inputs : sequence of str
+        Names of what the detail is learned from (`model_inputs.detail_names`) and of the inputs.
+    splits : sequence of str
+        Those to be scored, of `training_scores.SPLITS`; blocks always are.
+    """
+    data, first = table.samples, table.samples.take(slice(0, table.first))
     require_samples(first.size, "the model")
     report(0.0, f"Training on {data.size} deviations")
-    chosen = settings.draw(first, most=MOST_SEARCHED_DETAILS)
-    folds = blocked_folds_of(chosen.groups, SEARCH_FOLDS, settings.seed)
-    if folds.max() < 1:
-        report.warn("all supports are in one group, so that no detail can be judged: its weight is 0")
+    some = settings.draw(first, most=MOST_SEARCHED_DETAILS)
+    folds = group_folds(some.blocks, SEARCH_FOLDS, settings.seed)
     found = folds.max() > 0
-    parameters = settings.search(chosen, folds, report.part(0.0, 0.4), shallow=True) if found else {}
-    classes = [name for name in names if name]
+    if not found:
+        report.warn("all supports are in one group, so that no detail can be judged: its weight is 0")
+    tried = kept.numbers("candidates")
+    search = partial(settings.search, some, folds, report.part(0.0, 0.4), shallow=True, remember=tried)
+    parameters = kept.facts("search", search) if found else {}
+    classes = [name for name in table.names if name]
+    folds = folds_of(BLOCKS, data, settings.seed)
+    samples = (data.x, data.y, data.classes, data.blocks, folds, table.first)
+    ridge = kept.facts("penalty", lambda: {"ridge": choose_ridge(len(predictors), classes, *samples)})["ridge"]
 
-    def fit(train: np.ndarray | slice, told: Reporter | None = None, table: Samples = data) -> DetailModel:
-        model = DetailModel(LinearDetail(len(predictors), classes), settings.make(parameters))
-        return model.fit(table.x[train], table.y[train], table.classes[train], told)
+    def fit(rows: Samples, told: Reporter | None = None) -> DetailModel:
+        model = DetailModel(LinearDetail(len(predictors), classes, ridge), settings.make(parameters))
+        return model.fit(rows.x, rows.y, rows.classes, told)
 
-    def held(train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        judged = test & smallest
-        parts = np.full((int(test.sum()), 2), np.nan)
-        parts[judged[test]] = fit(train).parts(data.x[judged], data.classes[judged])
-        return parts
+    def held(rows: Samples, folds: np.ndarray, fold: int, out: np.ndarray) -> np.ndarray:
+        judged = rows.take(slice(0, out.size)).take(out)
+        return fit(rows.take(folds != fold)).parts(judged.x, judged.classes)
 
-    smallest = np.arange(data.size) < first.size
-    folds = blocked_folds_of(data.groups, SCORE_FOLDS, settings.seed)
-    parts = np.full((first.size, 2), np.nan)
-    if folds.max() > 0:
-        parts = held_out_estimates(held, folds, report.part(0.4, 0.8))[: first.size]
-    weights = detail_weights(first.y, parts, first.classes, first.groups)
-    test = _random_test(first.size, settings.seed, 0)
-    random = np.full(first.size, np.nan)
-    shares = weights.shares if weights.shares.any() else np.ones(2)
-    random[test] = fit(~test, report.part(0.8, 0.88), first).predict(first.x[test], first.classes[test], shares)
-    model = fit(slice(None), report.part(0.88, 1.0))
+    parts = held_out(folds[: table.first], BLOCKS, partial(held, data, folds), kept, report.part(0.4, 0.7), columns=2)
+    weights = detail_weights(first.y, parts, first.classes, first.blocks)
+    judged = {BLOCKS: Judged.of(first, _weighted(parts, first, weights), folds[: table.first], True)}
+    others = [split for split in splits if split != BLOCKS]
+    for number, split in enumerate(others):
+        told = report.part(0.7 + 0.2 * number / len(others), 0.7 + 0.2 * (number + 1) / len(others))
+        rows, size = _some_rows(table, split, settings)
+        folds = folds_of(split, rows, settings.seed)
+        parts = held_out(folds[:size], split, partial(held, rows, folds), kept, told, columns=2)
+        rows = rows.take(slice(0, size))
+        judged[split] = Judged.of(rows, _weighted(parts, rows, weights, split), folds[:size], True)
+    model = fit(data, report.part(0.9, 1.0))
     result = Training({POOLED: model.trees}, linear=model.linear, weights=weights)
     result.importances = model.linear.importances(first.x, first.classes, predictors)
-    result.rows = _deviation_rows(first, parts @ weights.shares, random, names, weights)
-    for name in names:
+    result.explain(POOLED, first, inputs, settings)
+    _score(result, judged, table.names, [DEVIATION, LEVEL])
+    for name in table.names:
         size = int((first.classes == name).sum())
         weight = weights.of_class.get(name, weights.pooled)
         result.entries.append({"class": name, "model": POOLED, "weight": weight, "samples": size})
     return result
 
 
-def stacked(samples: list[Samples]) -> Samples:
-    """All samples in one table, the first ones first."""
-    return Samples(*(np.concatenate([getattr(part, f.name) for part in samples]) for f in fields(Samples)))
+def held_out(
+    folds: np.ndarray,
+    label: str,
+    estimate: Callable[[int, np.ndarray], np.ndarray],
+    kept: Kept,
+    report: Reporter,
+    columns: int = 0,
+) -> np.ndarray:
+    """Estimate each sample by a model that was fitted without its fold.
+
+    Parameters
+    ----------
+    folds : (n_samples,) int
+        From 0; negative is never held out.
+    label : str
+        Name of the split, under which finished folds are kept.
+    estimate : callable
+        ``estimate(fold, out)`` gives estimates of the samples `out` (bool), by a model that knows nothing of `fold`.
+    columns : int
+        Numbers that it gives for each sample; 0 for one alone.
+
+    Returns
+    -------
+    (n_samples,) or (n_samples, columns) float64
+        NaN where not held out.
+    """
+    result = np.full((folds.size, columns) if columns else folds.size, np.nan)
+    names = np.unique(folds[folds >= 0])
+    for done, fold in enumerate(names):
+        out = folds == fold
+        result[out] = kept.array(f"{label}, {done + 1} of {names.size}", partial(estimate, int(fold), out))
+        report((done + 1) / names.size)
+    return result
 
 
-def blocked_folds_of(groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
-    """Fold of each sample, whole groups together; all -1 when there are not two groups."""
-    names, index = np.unique(groups, return_inverse=True)
-    index = index.ravel()
-    if (names > 0).sum() < 2:
-        return np.full(groups.shape, -1)
-    return blocked_folds(names, n_folds, seed)[index]
+def _held_levels(data: Samples, parameters: dict[int, dict], settings: Settings, _: int, out: np.ndarray) -> np.ndarray:
+    """Levels of held-out samples, by a model of at most `samples` others."""
+    train, test = settings.draw(data.take(~out)), data.take(out)
+    return settings.make(parameters[int(test.classes[0])]).fit(train.x, train.y).predict(test.x)
 
 
-def _class_name(name: int) -> str:
-    return str(name) if name else "all"
+def _weighted(parts: np.ndarray, data: Samples, weights: DetailWeights, split: str = BLOCKS) -> np.ndarray:
+    """Detail as it is judged: as it would be predicted, but for the random split, which shows what leaks."""
+    if split == RANDOM:
+        return parts @ (weights.shares if weights.shares.any() else np.ones(2))
+    weight = np.full(data.size, weights.pooled)
+    if split != CLASSES:  # nothing is known of a class that is left out
+        for name, own in weights.of_class.items():
+            weight[data.classes == name] = own
+    return weight * (parts @ weights.shares)
 
 
-def _random_test(size: int, seed: int, number: int) -> np.ndarray:
-    test = np.zeros(size, bool)
-    test[np.random.default_rng([seed, number, 2]).permutation(size)[: max(1, round(TEST_SHARE * size))]] = True
-    return test
+def _some_rows(table: TrainingTable, split: str, settings: Settings) -> tuple[Samples, int]:
+    """At most `samples` rows to score a split on, and how many of them are of the smallest scale.
+
+    A random split would find a sample's other scales on the training side, so that it has the smallest scale alone.
+    """
+    size = table.first if split == RANDOM else table.samples.size
+    if size <= settings.samples:
+        return table.samples.take(slice(0, size)), table.first
+    rows = np.sort(np.random.default_rng([settings.seed, 3]).choice(size, settings.samples, replace=False))
+    return table.samples.take(rows), int(np.searchsorted(rows, table.first))
 
 
-def _blocked_estimates(data: Samples, parameters: dict, settings: Settings, report: Reporter) -> np.ndarray:
-    def held(train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        return settings.make(parameters).fit(data.x[train], data.y[train]).predict(data.x[test])
+def _score(result: Training, judged: dict[str, Judged], names: Sequence[int], quantities: Sequence[str]) -> None:
+    """Put down the scores of all splits, class by class."""
+    result.judged = judged
+    earned = {} if result.weights is None else result.weights.of_class
+    known = {} if result.weights is None else {name: earned.get(name, result.pooled_weight) for name in [*names, 0]}
+    for split in (split for split in SPLITS.values() if split in judged):
+        weights = dict.fromkeys(known, result.pooled_weight) if split == CLASSES else known
+        result.rows += score_rows(split, judged[split], names, quantities, {} if split == RANDOM else weights)
+    order = [class_label(name) for name in dict.fromkeys([*names, 0])]
+    result.rows.sort(key=lambda row: order.index(row.class_name))
+    if BLOCKS in judged:
+        result.details = detail_shares(judged[BLOCKS], names)
 
-    return held_out_estimates(held, blocked_folds_of(data.groups, SCORE_FOLDS, settings.seed), report)
+
+def _rows_of_class(data: Samples, name: int) -> slice:
+    """Rows of a class in samples that are sorted by class."""
+    return slice(*np.searchsorted(data.classes, [name, name + 1]).tolist())
 
 
-def _deviation_rows(
-    data: Samples, held_out: np.ndarray, random: np.ndarray, names: list[int], weights: DetailWeights
-) -> list[ScoreRow]:
-    weight_of = np.full(data.size, weights.pooled)
-    for name, weight in weights.of_class.items():
-        weight_of[data.classes == name] = weight
-    detail = weight_of * held_out
-    rows = []
-    for name in [*(name for name in names if name), 0]:
-        own = (data.classes == name) if name else np.ones(data.size, bool)
-        y, around, weight = data.y[own], data.around[own], weights.of_class.get(name, weights.pooled)
-        judged = np.where(np.isfinite(detail[own]), y + around, np.nan)
-        rows += [
-            ScoreRow(_class_name(name), RANDOM, "deviation", score(y, random[own])),
-            ScoreRow(_class_name(name), BLOCKS, "deviation", score(y, detail[own]), weight),
-            ScoreRow(_class_name(name), BLOCKS, "GWSA", score(judged, around + detail[own]), weight),
-            ScoreRow(_class_name(name), INTERPOLATION, "GWSA", score(judged, around)),
-        ]
-    return rows
+def _joined(parts: Sequence[Samples]) -> Samples:
+    """Samples one after the other."""
+    return (
+        parts[0] if len(parts) == 1 else Samples(*(np.concatenate(c) for c in zip(*map(_columns, parts), strict=True)))
+    )
+
+
+def _columns(data: Samples) -> list[np.ndarray]:
+    return [getattr(data, part.name) for part in fields(Samples)]

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import InvalidMonths, NoUsableData
+from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.progress import Reporter
-from gwsa_qgis.rasters.grid import Grid
-from gwsa_qgis.rasters.inspection import describe_months, list_months
-from gwsa_qgis.rasters.predictor_set import PredictorSet
-from gwsa_qgis.rasters.raster import read_single
-from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.science.deviations import CoarserScale
-from gwsa_qgis.science.model_inputs import input_table, time_inputs
+from gwsa_qgis.science.model_inputs import detail_names, time_inputs
+from gwsa_qgis.science.signatures import signature_names, signatures
+from gwsa_qgis.science.splits import degree_blocks
 from gwsa_qgis.science.supports import support_means
-from gwsa_qgis.steps.storage_units import to_centimetres
 from gwsa_qgis.steps.support_map import SupportMap, cell_map
+from gwsa_qgis.steps.training_files import TrainingFiles, require_classes, wanted_cells, warn_of_repetition
 
-ICE_CLASS = 88
-MOST_REFERENCE_CELLS = 40_000
-REPEATED_SHARE = 0.3
+MOST_REFERENCE_CELLS = 800_000
+ROWS_AT_ONCE, VALUES_AT_ONCE = 100_000, 2**22
+# Numbers in the table of deviations (2.4 GB): beyond it the larger scales, which only help, are thinned at random.
+MOST_VALUES = 600_000_000
 
 
 @dataclass
@@ -37,222 +33,240 @@ class Samples:
         GWSA (cm) of cells, or the deviation of supports.
     around : (n,) float32
         What interpolation of the coarser scale says at the sample, cm; NaN where it was not computed.
-    classes, groups : (n,) int
-        Class, and group of supports (0 none), of each sample.
+    classes, blocks : (n,) int32
+        Class, and block of places that are held out together (0 none), of each sample.
+    places : (n,) int32
+        Cell or support, from 0.
+    months : (n,) int16
+        Months since 1970-01.
     """
 
     x: np.ndarray
     y: np.ndarray
     around: np.ndarray
     classes: np.ndarray
-    groups: np.ndarray
+    blocks: np.ndarray
+    places: np.ndarray
+    months: np.ndarray
 
-    def take(self, rows: np.ndarray) -> Samples:
-        """Chosen rows."""
+    @classmethod
+    def empty(cls, size: int, n_inputs: int) -> Samples:
+        """A table to be filled."""
+        kinds = (np.float32, np.float32, np.int32, np.int32, np.int32, np.int16)
+        return cls(np.empty((size, n_inputs), np.float32), *(np.empty(size, kind) for kind in kinds))
+
+    def take(self, rows: np.ndarray | slice) -> Samples:
+        """Chosen rows; those of a slice are not copied."""
         return Samples(*(getattr(self, part.name)[rows] for part in fields(self)))
+
+    def complete(self) -> np.ndarray:
+        """Rows without a missing input, (n,) bool."""
+        whole = np.empty(self.size, bool)
+        for rows in _chunks(self.size):
+            whole[rows] = np.isfinite(self.x[rows]).all(1)
+        return whole
+
+    def keep(self, wanted: np.ndarray) -> Samples:
+        """The wanted rows (n,) bool, moved together within this table, which is used up."""
+        if wanted.all():
+            return self
+        for part in fields(self):
+            values, at = getattr(self, part.name), 0
+            for rows in _chunks(self.size):
+                kept = values[rows][wanted[rows]]
+                values[at : at + len(kept)] = kept
+                at += len(kept)
+        return self.take(slice(0, int(wanted.sum())))
 
     @property
     def size(self) -> int:
         """Number of samples."""
         return self.y.size
 
+    @property
+    def years(self) -> np.ndarray:
+        """Calendar year of each sample."""
+        return self.months // 12 + 1970
+
+    @property
+    def calendar(self) -> np.ndarray:
+        """Calendar month of each sample, from 0."""
+        return self.months % 12
+
 
 @dataclass(frozen=True)
-class TrainingFiles:
-    """Checked inputs of a training.
+class TrainingTable:
+    """Samples and the places that they come from.
 
     Attributes
     ----------
-    months : (n_months,) datetime64[M]
-        Months that target and predictors share and in which the target has values.
-    to_cm : float
-        Factor from the target's unit to cm.
-    classes : (rows, columns) int32
-        Class of each coarse cell, 0 without one; all 1-valued cells are no class when no raster is given.
+    samples : Samples
+        With the published preset sorted by class; with the recommended one those of the smallest coarser scale first.
+    first : int
+        Number of samples of the smallest coarser scale; all with the published preset.
+    names : list of int
+        Classes to be trained; 0 alone where there are none.
+    places : SupportMap
+        What `Samples.places` counts: cells or supports.
+    neighbours, classes : (places.count,) int
+        Group of neighbours and class of each place.
     """
 
-    target: Path
-    predictors: Path
-    names: list[str]
-    grid: Grid
-    months: np.ndarray
-    to_cm: float
+    samples: Samples
+    first: int
+    names: list[int]
+    places: SupportMap
+    neighbours: np.ndarray
     classes: np.ndarray
-    has_classes: bool
-    baseline: str
-    filled_months: int
-
-    def read_target(self) -> np.ndarray:
-        """Target of all months, (n_months, rows, columns) float32, cm."""
-        with MonthlyStack(self.target) as stack:
-            return stack.read_months(self.months) * np.float32(self.to_cm)
-
-    def read_predictors(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Each predictor's name and values, (n_months or 1, rows, columns)."""
-        with PredictorSet(self.predictors) as predictors:
-            for name in self.names:
-                yield name, predictors.read(name, self.months)
 
 
-def open_training(
-    target: str | Path, predictors: str | Path, aquifers: str | Path | None, report: Reporter
-) -> TrainingFiles:
-    """Check the inputs of a training and say what was found."""
-    with MonthlyStack(target) as stack, PredictorSet(predictors) as coarse:
-        stack.grid.require_match(coarse.grid, f"the target {target}", f"the coarse predictors {predictors}")
-        shared = stack.months if coarse.months is None else np.intersect1d(stack.months, coarse.months)
-        if not shared.size:
-            raise InvalidMonths(
-                f"the target ({describe_months(stack.months)}) and the predictors "
-                f"({describe_months(coarse.months)}) have no month in common",
-                "give a target and predictors whose months overlap",
-            )
-        present = np.array([np.isfinite(stack.read_months(shared[t : t + 1])).any() for t in range(shared.size)])
-        if not present.any():
-            raise NoUsableData(f"the target {target} has no value in the months of the predictors", "check its bands")
-        months = shared[present]
-        if not present.all():
-            report.say(f"{(~present).sum()} months without a target are left out: {list_months(shared[~present])}")
-        filled = int(stack.filled[stack.positions(months)].sum())
-        if filled:
-            report.say(f"{filled} of {months.size} months are gap-filled and are used like the others")
-        classes = np.zeros(stack.grid.shape, np.int32)
-        if aquifers is not None:
-            classes = np.nan_to_num(read_single(aquifers, stack.grid, "the class raster")[0]).astype(np.int32)
-        if aquifers is not None and not (classes > 0).any():
-            raise NoUsableData(
-                f"the class raster {aquifers} has no class", "give the COARSE one of gwsa:aquiferclasses"
-            )
-        report.say(f"{describe_months(months)}, {len(coarse.names)} predictors: {', '.join(coarse.names)}")
-        return TrainingFiles(
-            Path(target),
-            Path(predictors),
-            coarse.names,
-            stack.grid,
-            months,
-            to_centimetres(stack, report),
-            classes,
-            aquifers is not None,
-            stack.baseline,
-            filled,
-        )
-
-
-def warn_of_repetition(target: np.ndarray, report: Reporter) -> None:
-    """Warn when a field that is to be taken cell by cell repeats one series on many neighbours."""
-    here, there = target[:, :, :-1], target[:, :, 1:]
-    both = np.isfinite(here).any(0) & np.isfinite(there).any(0)
-    same = both & ((here == there) | (np.isnan(here) & np.isnan(there))).all(0)
-    if both.any() and same.sum() > REPEATED_SHARE * both.sum():
-        report.warn(
-            f"{100 * same.sum() / both.sum():.0f} % of neighbouring cells have the same series, as mascons printed on a "
-            "finer grid have: give the mascon map as MASCONS"
-        )
-
-
-def require_classes(files: TrainingFiles, valid: np.ndarray) -> list[int]:
-    """Classes of the raster, each of which must have a valid cell; 0 alone where there is no raster."""
-    if not files.has_classes:
-        return [0]
-    names = [int(name) for name in np.unique(files.classes) if name > 0 and name != ICE_CLASS]
-    empty = [name for name in names if not (valid & (files.classes == name)).any()]
-    if empty:
-        raise NoUsableData(
-            f"class {', '.join(map(str, empty))} has no samples: none of its cells has both a target and all predictors",
-            "merge it with another class in the class raster, or mask it there",
-        )
-    return names
-
-
-def wanted_cells(files: TrainingFiles) -> np.ndarray:
-    """Cells that have a class to be trained, or all where there are no classes."""
-    if not files.has_classes:
-        return np.ones(files.grid.shape, bool)
-    return (files.classes > 0) & (files.classes != ICE_CLASS)
-
-
-def cell_samples(files: TrainingFiles, support: SupportMap, report: Reporter) -> tuple[Samples, list[int]]:
-    """Levels on coarse cells, as published; groups are those of the supports that the cells belong to."""
+def cell_samples(files: TrainingFiles, support: SupportMap, report: Reporter, degrees: float = 0.0) -> TrainingTable:
+    """Levels on coarse cells, as published; they are held out by the groups of the supports that they belong to."""
     target = files.read_target()
-    valid = np.isfinite(target) & wanted_cells(files)
-    layers = []
+    cells, classes = target[0].size, files.classes.ravel()
+    rows = np.flatnonzero(np.isfinite(target) & wanted_cells(files))
+    rows = rows[np.argsort(classes[rows % cells], kind="stable")]
+    places = (rows % cells).astype(np.int32)
+    terms = time_inputs("published", files.months)
+    data = Samples.empty(rows.size, len(files.names) + len(terms))
     for number, (_, layer) in enumerate(files.read_predictors()):
         report(number / len(files.names), "Reading the predictors" if number == 0 else "")
-        valid &= np.isfinite(layer)
-        layers.append(layer)
-    names = require_classes(files, valid.any(0))
-    groups, spacing = support.groups()[-1]
-    group_of_cell = np.concatenate([[0], groups])[support.labels].astype(np.int32)
-    around = np.full(target.shape, np.nan, np.float32)
-    if target[0].size <= MOST_REFERENCE_CELLS:
-        around = _around_cells(files, target, group_of_cell, spacing)
-    return (
-        Samples(
-            input_table(layers, time_inputs("published", files.months), valid),
-            target[valid],
-            around[valid],
-            np.broadcast_to(files.classes, target.shape)[valid],
-            np.broadcast_to(group_of_cell, target.shape)[valid],
-        ),
-        names,
-    )
+        data.x[:, number] = layer.ravel()[places if len(layer) == 1 else rows]
+    data.x[:, len(files.names) :] = terms.T[rows // cells]
+    scale, spacing = support.groups()[-1]
+    block_of = np.concatenate([[0], hold_out_blocks(support, scale, degrees)])[support.labels.ravel()]
+    group_of = np.concatenate([[0], scale])[support.labels.ravel()]
+    data.y[:] = target.ravel()[rows]
+    data.around[:] = _around_cells(files, target, group_of, spacing).ravel()[rows]
+    data.classes[:], data.blocks[:], data.places[:] = classes[places], block_of[places], places
+    data.months[:] = files.months.astype(int)[rows // cells]
+    data = data.keep(data.complete())
+    names = require_classes(files, np.bincount(data.places, minlength=cells).reshape(files.grid.shape) > 0)
+    return TrainingTable(data, data.size, names, cell_map(files.grid), group_of, classes)
 
 
 def _around_cells(files: TrainingFiles, target: np.ndarray, group_of_cell: np.ndarray, spacing: float) -> np.ndarray:
-    """The coarser scale's interpolation at each cell."""
-    used = np.isfinite(target).any(0) & (group_of_cell > 0)
-    cells = cell_map(files.grid)
-    scale = CoarserScale(
-        cells.labels, used * files.grid.row_weights()[:, None], group_of_cell.ravel(), knot_spacing=spacing
-    )
-    values = target.reshape(len(target), -1).astype(np.float64)
-    return (values - scale.deviations(values)).reshape(target.shape).astype(np.float32)
+    """The coarser scale's interpolation at each cell, a few months at a time."""
+    around = np.full(target.shape, np.nan, np.float32)
+    if target[0].size > MOST_REFERENCE_CELLS:
+        return around
+    used = np.isfinite(target).any(0) & (group_of_cell > 0).reshape(files.grid.shape)
+    if not used.any():
+        return around
+    weights = used * files.grid.row_weights()[:, None]
+    scale = CoarserScale(cell_map(files.grid).labels, weights, group_of_cell, knot_spacing=spacing)
+    step = max(1, VALUES_AT_ONCE // target[0].size)
+    for start in range(0, len(target), step):
+        values = target[start : start + step].reshape(-1, target[0].size).astype(np.float64)
+        around[start : start + step] = (values - scale.deviations(values)).reshape(-1, *target.shape[1:])
+    return around
 
 
-def support_samples(files: TrainingFiles, support: SupportMap, report: Reporter) -> tuple[list[Samples], list[int]]:
-    """Deviations of supports from the coarser scale around them, as recommended.
+def support_samples(files: TrainingFiles, support: SupportMap, report: Reporter, degrees: float = 0.0) -> TrainingTable:
+    """Deviations of supports from the coarser scales around them, as recommended.
 
-    Returns
-    -------
-    samples : list of Samples
-        One for each coarser scale, the smallest first; `groups` are those of the largest in all of them.
-    names : list of int
-        Classes.
+    The samples of all coarser scales stand in one table, the smallest scale first; where they would be too many, those of
+    larger scales are thinned at random. They are held out by the groups of the largest one, or by blocks of degrees made of
+    them. Predictors are read and averaged one at a time.
     """
     target = files.read_target()
     if support.kind == "cells":
         warn_of_repetition(target, report)
+    weights, names = _usable_area(files, support, target)
+    y = support_means(target, support.labels, weights, support.count)
+    groups = support.groups()
+    scales = [CoarserScale(support.labels, weights, labels, knot_spacing=spacing) for labels, spacing in groups]
+    classes = majority_class(files.classes, support, weights)
+    column = {name: number for number, name in enumerate(detail_names(files.names, files.monthly))}
+    blocks = hold_out_blocks(support, groups[-1][0], degrees)
+    data, chosen = _deviations(files, y, scales, classes, blocks, len(column))
+    stops = np.cumsum([there.sum() for there in chosen])
+    rows_of = [slice(stop - there.sum(), stop) for there, stop in zip(chosen, stops, strict=True)]
+    for number, (name, layer) in enumerate(files.read_predictors()):
+        report(number / len(files.names), "Averaging the predictors" if number == 0 else "")
+        level = support_means(layer, support.labels, weights, support.count)
+        found = {name: level}
+        if name in files.monthly:
+            found |= zip(signature_names([name]), signatures(level, files.months)[:, None], strict=True)
+        for scale, there, rows in zip(scales, chosen, rows_of, strict=True):
+            for name, values in found.items():
+                data.x[rows, column[name]] = np.broadcast_to(scale.deviations(values), y.shape)[there]
+                data.x[rows, len(column) + column[name]] = np.broadcast_to(values, y.shape)[there]
+    whole = data.complete()
+    first = int(whole[rows_of[0]].sum())
+    return TrainingTable(data.keep(whole), first, names, support, groups[0][0], classes)
+
+
+def _usable_area(files: TrainingFiles, support: SupportMap, target: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Areas of the cells that have a target and all predictors, 0 elsewhere, and the classes that lie there."""
     used = np.isfinite(target).any(0) & wanted_cells(files) & (support.labels > 0)
     for _, layer in files.read_predictors():
         used &= np.isfinite(layer).any(0)
     names = require_classes(files, used)
     if not used.any():
         raise NoUsableData("no coarse cell has both a target and all predictors", "check that they cover the same area")
-    weights = used * files.grid.row_weights()[:, None]
-    y = support_means(target, support.labels, weights, support.count)
-    levels = []
-    for number, (_, layer) in enumerate(files.read_predictors()):
-        report(number / len(files.names), "Averaging the predictors" if number == 0 else "")
-        levels.append(support_means(layer, support.labels, weights, support.count))
-    classes = majority_class(files.classes, support, weights)
-    terms, samples, scales = time_inputs("recommended", files.months), [], support.groups()
-    for groups, spacing in scales:
-        scale = CoarserScale(support.labels, weights, groups, knot_spacing=spacing)
-        deviation = scale.deviations(y)
-        layers = [scale.deviations(level) for level in levels] + levels
-        valid = np.isfinite(deviation)
-        for layer in layers:
-            valid &= np.isfinite(layer)
-        samples.append(
-            Samples(
-                input_table(layers, terms, valid),
-                deviation[valid].astype(np.float32),
-                (y - deviation)[valid].astype(np.float32),
-                np.broadcast_to(classes, y.shape)[valid],
-                np.broadcast_to(scales[-1][0], y.shape)[valid],
-            )
+    return used * files.grid.row_weights()[:, None], names
+
+
+def _deviations(
+    files: TrainingFiles,
+    y: np.ndarray,
+    scales: list[CoarserScale],
+    classes: np.ndarray,
+    blocks: np.ndarray,
+    n_predictors: int,
+) -> tuple[Samples, list[np.ndarray]]:
+    """The table but for its predictors, and which months and supports of each scale are in it."""
+    deviations = [scale.deviations(y) for scale in scales]
+    terms = time_inputs("recommended", files.months).T
+    inputs = 2 * n_predictors + terms.shape[1]
+    chosen = _thinned([np.isfinite(deviation) for deviation in deviations], MOST_VALUES // inputs)
+    data = Samples.empty(sum(int(there.sum()) for there in chosen), inputs)
+    stop = 0
+    for deviation, there in zip(deviations, chosen, strict=True):
+        month, place = np.nonzero(there)
+        rows = slice(stop, stop + month.size)
+        stop = rows.stop
+        data.x[rows, 2 * n_predictors :] = terms[month]
+        data.y[rows], data.around[rows] = deviation[there], (y - deviation)[there]
+        data.classes[rows], data.blocks[rows], data.places[rows] = classes[place], blocks[place], place
+        data.months[rows] = files.months.astype(int)[month]
+    return data, chosen
+
+
+def _thinned(chosen: list[np.ndarray], most: int) -> list[np.ndarray]:
+    """Months and supports of each scale: all of the smallest, and of the others as many as leave `most` in all."""
+    sizes = [int(there.sum()) for there in chosen]
+    share = (most - sizes[0]) / max(sum(sizes[1:]), 1)
+    if share >= 1:
+        return chosen
+    generator = np.random.default_rng(0)
+    return [chosen[0], *(there & (generator.random(there.shape) < share) for there in chosen[1:])]
+
+
+def hold_out_blocks(support: SupportMap, groups: np.ndarray, degrees: float) -> np.ndarray:
+    """Blocks of supports that are held out together: the groups, or groups whose centres share degrees x degrees.
+
+    Groups stay whole, because a support's deviation tells of all others in its group.
+
+    Raises
+    ------
+    InvalidParameter
+        If degrees are asked for on a grid that has none.
+    """
+    if not degrees:
+        return groups
+    grid = support.grid
+    if not grid.is_geographic:
+        raise InvalidParameter(
+            f"BLOCK_DEGREES is {degrees:g} and the grid has no degrees ({grid.describe()})",
+            "give 0 for groups of supports",
         )
-    return samples, names
+    of_cell = np.concatenate([[0], groups])[support.labels]
+    area = np.broadcast_to(grid.row_weights()[:, None], grid.shape)
+    places = np.stack(np.broadcast_arrays(grid.longitudes()[None], grid.latitudes()[:, None]))
+    centres = support_means(places, of_cell, area, int(groups.max(initial=0)))
+    return np.concatenate([[0], degree_blocks(*centres, degrees)]).astype(np.int32)[groups]
 
 
 def majority_class(classes: np.ndarray, support: SupportMap, weights: np.ndarray) -> np.ndarray:
@@ -263,3 +277,7 @@ def majority_class(classes: np.ndarray, support: SupportMap, weights: np.ndarray
         larger = area > best * (1 + 1e-12)
         best[larger], result[larger] = area[larger], name
     return result
+
+
+def _chunks(n: int) -> list[slice]:
+    return [slice(start, min(start + ROWS_AT_ONCE, n)) for start in range(0, n, ROWS_AT_ONCE)]

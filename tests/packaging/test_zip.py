@@ -134,7 +134,7 @@ def test_finds_packages_in_the_profile(unpacked, tmp_path):
     profile = tmp_path / "profile"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = profile / "profiles" / "default" / "python" / "dependencies" / version
-    for name in ("xgboost", "sklearn", "statsmodels", "pymannkendall", "joblib"):
+    for name in ("xgboost", "sklearn", "optuna", "statsmodels", "pymannkendall", "joblib"):
         (folder / name).mkdir(parents=True)
         (folder / name / "__init__.py").write_text("")
     (folder / "numpy").mkdir()

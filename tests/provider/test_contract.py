@@ -36,6 +36,11 @@ PROMISED = {
         {"PREDICTION", "TARGET", "METHOD", "MASCONS"},
         {"OUTPUT", "CLOSURE", "CLOSURE_RMSE_BEFORE", "CLOSURE_RMSE_AFTER"},
     ),
+    "uncertainty": (
+        {"GWSA", "MODEL", "PREDICTORS", "AQUIFERS", "MASK", "MASCONS", "GRACE_UNCERTAINTY", "GRACE_ERROR"}
+        | {"ERROR_SHORT", "ERROR_LONG", "FLAGS", "LAND_SPREAD", "LEVEL"},
+        {"OUTPUT", "CELL", "WITHIN", "APPLICABILITY", "LOWER", "UPPER", "REPORT"},
+    ),
     "consistency": ({"FINE", "COARSE", "AQUIFERS"}, {"METRICS", "REPORT"}),
     "validatewells": (
         {"GWSA", "WELLS", "LEVELS", "SPECIFIC_YIELD", "START", "END", "BINS"},

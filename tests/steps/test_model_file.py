@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gwsa_qgis.errors import InvalidModelFile, UnreadableInput
+from gwsa_qgis.science.learning import Parts
 from gwsa_qgis.steps.model_file import ModelFile, read_model, write_archive
 
 MANIFEST = {
@@ -51,6 +52,66 @@ def test_round_trip(tmp_path):
     assert back.boosters == written.boosters
     np.testing.assert_array_equal(back.arrays["labels"], written.arrays["labels"])
     assert back.arrays["labels"].dtype == np.int32
+
+
+def test_parts_of_learners_come_back_apart(tmp_path):
+    written = model(models={name: {"learner": {"kind": "dnn"}} for name in ("all", "class_1", "class_11")})
+    arrays = {
+        name: {"weights_0": np.full((2, 3), number, np.float32)} for number, name in enumerate(("class_1", "class_11"))
+    }
+    for name, own in arrays.items():
+        written.store(name, Parts(None, own))
+    back = read_model(write_model(tmp_path / "m.gwsa", written))
+    assert back.parts("all").booster == b"booster" * 10
+    assert back.parts("all").arrays == {}
+    for name, own in arrays.items():
+        assert back.parts(name).booster is None
+        assert list(back.parts(name).arrays) == ["weights_0"]
+        np.testing.assert_array_equal(back.parts(name).arrays["weights_0"], own["weights_0"])
+
+
+def test_arrays_keep_their_order_and_type(tmp_path):
+    written = model()
+    written.arrays = {
+        "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "empty": np.empty((0, 4), np.float32),
+        "one": np.array(3, np.int16),
+        "swapped": np.arange(3, dtype=">f8"),
+        "flags": np.array([True, False]),
+    }
+    back = read_model(write_model(tmp_path / "m.gwsa", written)).arrays
+    for name, array in written.arrays.items():
+        np.testing.assert_array_equal(back[name], array.reshape(back[name].shape))
+        assert back[name].dtype == array.dtype
+
+
+def npy(header, data=b""):
+    return b"\x93NUMPY\x01\x00v\x00" + header.ljust(117).encode() + b"\n" + data
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"), "0 bytes for the shape"),
+        (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }", bytes(17)), "17 bytes for the shape"),
+        (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }", bytes(15)), "15 bytes for the shape"),
+        (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -2), }", bytes(16)), "for the shape"),
+        (npy("{'descr': '<U4', 'fortran_order': False, 'shape': (1,), }", bytes(16)), "values of the type"),
+        (npy("{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", bytes(8)), "values of the type"),
+        (npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", bytes(8)), "values of the type"),
+        (npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }", bytes(8)), "values of the type"),
+        (npy("__import__('os')"), "."),
+        (npy("{'descr': '<f8'}"), "."),
+        (b"\x93NUMPY\x02\x00" + bytes(100), "format"),
+        (npy("(" * 9000), "."),
+        (b"no array", "."),
+        (b"", "."),
+    ],
+)
+def test_arrays_that_lie(tmp_path, data, reason):
+    members = {"manifest.json": whole_manifest(), "boosters/all.ubj": b"x", "arrays/all__weights_0.npy": data}
+    with pytest.raises(InvalidModelFile, match=f"not an array of numbers .*{reason}"):
+        read_model(archive(tmp_path / "m.gwsa", members))
 
 
 def test_same_model_same_bytes(tmp_path):

@@ -10,9 +10,13 @@ import pytest
 from gwsa_qgis.errors import GridMismatch, InvalidModelFile, MissingPredictor, NoUsableData
 from gwsa_qgis.rasters.raster import read_single, write_single
 from gwsa_qgis.rasters.stack import MonthlyStack, write_stack
+from gwsa_qgis.science.closure import Closure
 from gwsa_qgis.science.interpolation import spread
 from gwsa_qgis.steps.correctresiduals import correctresiduals
+from gwsa_qgis.steps.model_file import read_model
 from gwsa_qgis.steps.predict import predict
+from gwsa_qgis.steps.support_map import solve_closing
+from gwsa_qgis.steps.trained_model import TrainedModel
 from gwsa_qgis.steps.trainmodels import trainmodels
 
 pytest.importorskip("xgboost")
@@ -86,6 +90,46 @@ def test_same_bits_for_any_windows_and_workers(
     files = {"aquifers": region.classes, "mask": region.mask}
     predict(trained_models[preset], region.fine, tmp_path / "p.tif", **files, **options)
     np.testing.assert_array_equal(values_of(tmp_path / "p.tif"), values_of(predictions[preset]))
+
+
+def test_detail_is_what_whole_arrays_give(predictions, trained_models, downscaling_region):
+    """Deviations and signatures computed at once, on whole arrays, in double precision."""
+    region = downscaling_region
+    with zipfile.ZipFile(trained_models["recommended"]) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert manifest["signatures"] == ["green", "rain"]
+    mask, classes = (read_single(path)[0] for path in (region.mask, region.classes))
+    labels = np.repeat(np.repeat(read_single(region.mascons)[0], region.factor, 0), region.factor, 1).astype(int)
+    labels = np.unique(labels, return_inverse=True)[1].reshape(labels.shape) + 1
+    with MonthlyStack(predictions["recommended"]) as stack:
+        grid, months, written = stack.grid, stack.months, stack.read()
+    weights, factor = (mask > 0) * grid.row_weights()[:, None], region.factor
+    rain = np.nan_to_num(values_of(region.fine / "rain.tif"))
+    means = Closure(labels, weights, knot_spacing=factor).means(rain)
+    closure, _ = solve_closing(lambda spacing: Closure(labels, weights, knot_spacing=spacing), 1.5 * factor, means)
+
+    def deviation(field):
+        return field - closure.spread(closure.means(field))
+
+    angle = 2 * np.pi * (months.astype(int) % 12 + 1) / 12
+    design = np.stack([np.ones(months.size), np.cos(angle), np.sin(angle)], 1)
+    raw = {name: np.atleast_3d(values_of(region.fine / f"{name}.tif")) for name in ("green", "rain")}
+    raw |= {name: read_single(region.fine / f"{name}.tif")[0][None] for name in ("slope", "soil")}
+    layers = [raw[name] for name in manifest["predictors"]]
+    for name in manifest["signatures"]:
+        fitted = np.linalg.lstsq(design, np.nan_to_num(raw[name]).reshape(months.size, -1), rcond=None)[0]
+        layers += list(fitted.reshape(3, 1, *mask.shape))
+    layers = [np.where(mask > 0, np.nan_to_num(layer), np.nan) for layer in layers]
+    decades = (months - np.datetime64("2010-01", "M")).astype(int) / 120
+    terms = [np.broadcast_to(t[:, None, None], written.shape) for t in (np.sin(angle), np.cos(angle), decades)]
+    columns = [np.broadcast_to(part, written.shape) for part in [*map(deviation, layers), *layers]] + terms
+    used = np.isfinite(written)
+    table = np.stack([column[used] for column in columns], 1).astype(np.float32)
+    model = TrainedModel.from_file(read_model(trained_models["recommended"]), 1)
+    expected = model.predict(table, np.broadcast_to(classes, written.shape)[used].astype(int))
+    assert np.std(expected) > 0.1
+    assert used.sum() == (mask > 0).sum() * months.size
+    np.testing.assert_allclose(written[used], expected, atol=2e-3)
 
 
 def test_a_lacking_predictor_is_named(trained_models, downscaling_region, tmp_path):

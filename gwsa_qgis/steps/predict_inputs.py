@@ -1,0 +1,215 @@
+"""Inputs of a prediction: files of the fine grid, read window by window by several threads."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.journal import describe_file
+from gwsa_qgis.rasters.masks import is_used
+from gwsa_qgis.rasters.predictor_set import PredictorSet
+from gwsa_qgis.rasters.raster import TILE, Raster
+from gwsa_qgis.rasters.scratch import ScratchArray
+from gwsa_qgis.rasters.windows import Window
+from gwsa_qgis.science.signatures import signature_names
+
+SIDES = (64, 1024)  # of tiles that are taken over from the inputs
+
+
+@dataclass(frozen=True)
+class FineFiles:
+    """Checked files of the fine grid.
+
+    Attributes
+    ----------
+    names : list of str
+        Predictors in the model's order.
+    dynamic : list of bool
+        Which of them change from month to month.
+    months : (n_months,) datetime64[M]
+    aquifers, mask : Path or None
+    tile : int
+        Side of the files' tiles.
+    monthly : tuple of str
+        Predictors whose signatures are the last of the names.
+    signatures : ScratchArray or None
+        These, (n_signatures, rows, columns) float32, when they have been made.
+    """
+
+    folder: Path
+    names: list[str]
+    dynamic: list[bool]
+    grid: Grid
+    months: np.ndarray
+    aquifers: Path | None
+    mask: Path | None
+    tile: int
+    monthly: tuple[str, ...] = ()
+    signatures: ScratchArray | None = None
+
+    @property
+    def in_folder(self) -> list[str]:
+        """Names that have files."""
+        return self.names[: len(self.names) - len(signature_names(self.monthly))]
+
+    def with_signatures(self, monthly: Sequence[str]) -> FineFiles:
+        """The same with the names of signatures behind those of the predictors."""
+        added = signature_names(monthly)
+        names, dynamic = [*self.names, *added], [*self.dynamic, *[False] * len(added)]
+        return replace(self, names=names, dynamic=dynamic, monthly=tuple(monthly))
+
+    def fingerprint(self) -> dict[str, object]:
+        """What tells whether a file changed."""
+        with PredictorSet(self.folder) as predictors:
+            files = {name: describe_file(predictors.path(name)) for name in self.in_folder}
+        return {
+            "predictor": files,
+            "AQUIFERS": None if self.aquifers is None else describe_file(self.aquifers),
+            "MASK": None if self.mask is None else describe_file(self.mask),
+        }
+
+
+def tile_of(predictors: PredictorSet, names: Sequence[str]) -> int:
+    """Side of the tiles of the first monthly file, where it has such; windows that are tiles read none twice."""
+    for name in names:
+        if predictors.is_dynamic(name):
+            with Raster(predictors.path(name)) as raster:
+                columns, rows = raster.dataset.GetRasterBand(1).GetBlockSize()
+            side = max(columns, rows)
+            square = columns == rows or max(predictors.grid.shape) <= side
+            return side if square and side % 16 == 0 and SIDES[0] <= side <= SIDES[1] else TILE
+    return TILE
+
+
+@dataclass(frozen=True)
+class StaticPart:
+    """What does not change with the months, of one window.
+
+    Attributes
+    ----------
+    used : (rows, columns) bool
+        Pixels that the mask leaves, that have a class where there is a class raster, and all static predictors.
+    wanted : (rows, columns) bool
+        The same, whether they have static predictors or not.
+    classes : (rows, columns) int32
+        0 without one.
+    layers : list of (rows, columns) float32 or None
+        Static predictors, in the places that they have among all.
+    """
+
+    used: np.ndarray
+    wanted: np.ndarray
+    classes: np.ndarray
+    layers: list[np.ndarray | None]
+
+
+class _Opened:
+    """The files, opened for one thread."""
+
+    def __init__(self, files: FineFiles, stack: ExitStack) -> None:
+        self.files = files
+        self.predictors = stack.enter_context(PredictorSet(files.folder))
+        self.mask = None if files.mask is None else stack.enter_context(Raster(files.mask))
+        self.aquifers = None if files.aquifers is None else stack.enter_context(Raster(files.aquifers))
+
+    def static(self, window: Window) -> StaticPart:
+        """Mask, classes and static predictors."""
+        used = np.ones((window.rows, window.columns), bool)
+        classes = np.zeros(used.shape, np.int32)
+        if self.mask is not None:
+            used &= is_used(self.mask.read(*window.slices, [0])[0])
+        if self.aquifers is not None:
+            classes = np.nan_to_num(self.aquifers.read(*window.slices, [0])[0]).astype(np.int32)
+            used &= classes > 0
+        wanted, layers = used.copy(), []
+        for name, moves in zip(self.files.in_folder, self.files.dynamic, strict=False):
+            layers.append(None if moves else self.predictors.read(name, self.files.months, *window.slices)[0])
+        if self.files.signatures is not None:
+            layers += list(self.files.signatures[(slice(None), *window.slices)])
+        for layer in layers:
+            if layer is not None:
+                used &= np.isfinite(layer)
+        return StaticPart(used, wanted, classes, layers)
+
+    def dynamic(self, window: Window, chunk: slice) -> tuple[list[np.ndarray], np.ndarray]:
+        """Monthly predictors, each (n_months, rows, columns), and where all of them have a value."""
+        months = self.files.months[chunk]
+        layers = [
+            self.predictors.read(name, months, *window.slices)
+            for name, moves in zip(self.files.names, self.files.dynamic, strict=True)
+            if moves
+        ]
+        valid = np.ones((months.size, window.rows, window.columns), bool)
+        for layer in layers:
+            valid &= np.isfinite(layer)
+        return layers, valid
+
+
+class Readers:
+    """Opened files for several threads: each works with its own."""
+
+    def __init__(self, files: FineFiles) -> None:
+        self.files = files
+        self._stack, self._free, self._lock = ExitStack(), [], Lock()
+
+    def __enter__(self) -> Readers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._free.clear()
+        self._stack.close()
+
+    @contextmanager
+    def borrow(self) -> Iterator[_Opened]:
+        """Give opened files that no other thread uses."""
+        with self._lock:
+            opened = self._free.pop() if self._free else None
+        if opened is None:
+            own = ExitStack()
+            opened = _Opened(self.files, own)
+            with self._lock:
+                self._stack.push(own)
+        try:
+            yield opened
+        finally:
+            with self._lock:
+                self._free.append(opened)
+
+
+class Kept:
+    """What is made for a window and wanted by several threads, one after the other: it is made once.
+
+    Parameters
+    ----------
+    make : callable
+    size : int
+        Windows that are kept.
+    """
+
+    def __init__(self, make: Callable[[Window], object], size: int) -> None:
+        self._make, self._size, self._lock = make, size, Lock()
+        self._found: OrderedDict[Window, Future] = OrderedDict()
+
+    def get(self, window: Window) -> object:
+        """Make it, or wait for the thread that does."""
+        with self._lock:
+            found = self._found.get(window)
+            if mine := found is None:
+                found = self._found[window] = Future()
+                while len(self._found) > self._size:
+                    self._found.popitem(last=False)
+        if mine:
+            try:
+                found.set_result(self._make(window))
+            except BaseException as error:
+                found.set_exception(error)
+                raise
+        return found.result()
