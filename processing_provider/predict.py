@@ -33,14 +33,6 @@ class Predict(GwsaAlgorithm):
             "MASCONS", "Native mascons", "Only for another region than the model's own: its mascons.", optional=True
         )
         self.add_raster_output("OUTPUT", "Prediction", "Monthly stack on the fine grid, cm.", "anomaly")
-        self.add_choice(
-            "DEVICE",
-            "Device",
-            "auto: the GPU where the model gains by it and there is one; cpu; cuda.",
-            ["auto", "cpu", "cuda"],
-            "auto",
-            advanced=True,
-        )
         self.add_number("THREADS", "Threads", "0 takes all cores; the map is the same.", 0, 0)
         self.add_memory()
 
@@ -56,7 +48,6 @@ class Predict(GwsaAlgorithm):
             mascons=values.raster("MASCONS"),
             threads=values.integer("THREADS"),
             memory_mb=values.integer("MEMORY"),
-            device=values.choice("DEVICE"),
             progress=progress,
         )
         return {}

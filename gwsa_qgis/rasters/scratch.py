@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from gwsa_qgis.errors import UnreadableInput
 from gwsa_qgis.rasters.writing import require_space
 
 BYTES_AT_ONCE = 2**22
 
 
 class ScratchArray:
-    """An array in a file: only what is read or written is in memory, and threads may read at once.
+    """An array of two axes or more in a file: only what is read or written is in memory, and threads may do so at once.
+
+    It is not mapped: of a mapped file whole runs of pages around each row would count as memory.
 
     Parameters
     ----------
@@ -39,14 +43,56 @@ class ScratchArray:
                     file.write(bytes(min(BYTES_AT_ONCE, wanted - start)))
 
     def __getitem__(self, index: object) -> np.ndarray:
-        """A copy of a part."""
-        return np.array(np.memmap(self.path, self.dtype, "r", shape=self.shape)[index])
+        """A copy of a part: integers and slices of one step, but for the first axis, whose may be any."""
+        leading, rows, columns, shape = self._place(index)
+        out = np.empty((leading.size, rows.stop - rows.start, columns.stop - columns.start), self.dtype)
+        with self.path.open("rb", buffering=0) as file:
+            for start, part in self._runs(leading, rows, columns, out):
+                file.seek(start)
+                _fill(file, part)
+        return out.reshape(shape)
 
     def __setitem__(self, index: object, values: np.ndarray) -> None:
         """Put values into a part."""
-        mapped = np.memmap(self.path, self.dtype, "r+", shape=self.shape)
-        mapped[index] = values
+        leading, rows, columns, shape = self._place(index)
+        given = np.ascontiguousarray(np.broadcast_to(values, shape), self.dtype)
+        given = given.reshape(leading.size, rows.stop - rows.start, columns.stop - columns.start)
+        with self.path.open("r+b", buffering=0) as file:
+            for start, part in self._runs(leading, rows, columns, given):
+                file.seek(start)
+                file.write(part.tobytes())
+
+    def _place(self, index: object) -> tuple[np.ndarray, slice, slice, tuple[int, ...]]:
+        """Planes, rows and columns of a part, and its shape; planes are counted over all axes before the last two."""
+        index = index if isinstance(index, tuple) else (index,)
+        index = (*index, *[slice(None)] * (len(self.shape) - len(index)))
+        leading = np.arange(int(np.prod(self.shape[:-2], dtype=int))).reshape(self.shape[:-2])[index[:-2]]
+        rows, columns = (slice(*part.indices(n)[:2]) for part, n in zip(index[-2:], self.shape[-2:], strict=True))
+        return leading.ravel(), rows, columns, (*leading.shape, rows.stop - rows.start, columns.stop - columns.start)
+
+    def _runs(
+        self, leading: np.ndarray, rows: slice, columns: slice, values: np.ndarray
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Where each run of neighbours begins in the file, and the values that lie there."""
+        height, width = self.shape[-2:]
+        whole = columns == slice(0, width)
+        for plane, part in zip(leading, values, strict=True):
+            begin = (int(plane) * height + rows.start) * width + columns.start
+            if whole:
+                yield begin * self.dtype.itemsize, part
+                continue
+            for number, row in enumerate(part):
+                yield (begin + number * width) * self.dtype.itemsize, row
 
     def remove(self) -> None:
         """Remove the file."""
         self.path.unlink(missing_ok=True)
+
+
+def _fill(file: BinaryIO, part: np.ndarray) -> None:
+    view = memoryview(part.reshape(-1).view(np.uint8))
+    while view.nbytes:
+        count = file.readinto(view)
+        if not count:
+            raise UnreadableInput(f"the scratch file {file.name} was cut short", "run the step again")
+        view = view[count:]

@@ -28,7 +28,6 @@ from gwsa_qgis.steps.surrounding import Surrounding, support_of
 from gwsa_qgis.steps.trained_model import TrainedModel
 
 STEP = "predict"
-DEVICES = ("auto", "cpu", "cuda")
 QUANTITIES = {"recommended": "groundwater storage anomaly, detail", "published": "groundwater storage anomaly, levels"}
 
 
@@ -70,7 +69,6 @@ def predict(
     threads: int = 0,
     memory_mb: float = DEFAULT_MEMORY_MB,
     workers: int = 1,
-    device: str = "auto",
     progress: ProgressFunction | None = None,
 ) -> PredictResult:
     """Predict the fine map.
@@ -95,8 +93,6 @@ def predict(
         Budget. On a machine with many cores more of it lets more of them work on pieces of their own.
     workers : int
         Pieces that are predicted at the same time, each with its threads. The result does not depend on it.
-    device : {"auto", "cpu", "cuda"}
-        Where the learners predict.
 
     Raises
     ------
@@ -117,13 +113,13 @@ def predict(
     call goes on after it, and ends with the same bytes. A changed input or option starts afresh.
     """
     report = Reporter(progress)
-    _check_options(threads, workers, device)
+    _check_options(threads, workers)
     contents = read_model(model)
     files = _open_files(predictors, contents.manifest["predictors"], aquifers, mask)
     inputs = contents.manifest["inputs"]
     if contents.manifest["preset"] == "recommended":
         files = files.with_signatures(contents.manifest.get("signatures") or [])
-    plan = plan_prediction(files, len(inputs), memory_mb, int(threads), int(workers), alone=device == "cuda")
+    plan = plan_prediction(files, len(inputs), memory_mb, int(threads), int(workers))
     trained = TrainedModel.from_file(contents, plan.threads)
     files = _only_needed_classes(files, trained)
     report.say(f"Preset {trained.preset}, {len(trained.predictors)} predictors, {describe_months(files.months)}")
@@ -131,7 +127,7 @@ def predict(
     if trained.preset == "recommended":
         support, factor = support_of(trained, mascons, files.grid)
         report.say(f"Detail is predicted on {support.kind}: {support.count}, factor {factor}")
-    prints = _fingerprint(model, files, mascons, plan, device)
+    prints = _fingerprint(model, files, mascons, plan)
     # the values of all parts wait beside the map until it is whole
     require_space(output, 4.0 * files.months.size * files.grid.rows * files.grid.columns)
     with ExitStack() as stack:
@@ -149,7 +145,7 @@ def predict(
         work = journal.folder / "map.tif"
         with _create(work, files, trained, plan) as writer:
             counts = write_prediction(prediction, plan, writer, journal, report.part(begin, 1.0))
-        if _fingerprint(model, files, mascons, plan, device) != prints:
+        if _fingerprint(model, files, mascons, plan) != prints:
             raise UnreadableInput("an input changed while it was read", "run the step again when it is whole")
         if counts.predicted:
             with replacing(output) as temporary:
@@ -157,13 +153,11 @@ def predict(
     return _result(Path(output), trained, files, counts, resumed, report)
 
 
-def _check_options(threads: int, workers: int, device: str) -> None:
+def _check_options(threads: int, workers: int) -> None:
     if threads < 0:
         raise InvalidParameter(f"THREADS is {threads}", "give 0 for all cores, or a number")
     if workers < 1:
         raise InvalidParameter(f"WORKERS is {workers}", "give at least 1")
-    if device not in DEVICES:
-        raise InvalidParameter(f"the device is {device!r}", f"give one of {', '.join(DEVICES)}")
 
 
 def _open_files(
@@ -201,7 +195,7 @@ def _only_needed_classes(files: FineFiles, trained: TrainedModel) -> FineFiles:
 
 
 def _fingerprint(
-    model: str | Path, files: FineFiles, mascons: str | Path | None, plan: PredictPlan, device: str
+    model: str | Path, files: FineFiles, mascons: str | Path | None, plan: PredictPlan
 ) -> dict[str, object]:
     """All that the bytes written depend on."""
     from gwsa_qgis import __version__
@@ -215,7 +209,6 @@ def _fingerprint(
         **files.fingerprint(),
         "MASCONS": None if mascons is None else describe_file(mascons),
         "months": [str(files.months[0]), str(files.months[-1])],
-        "DEVICE": device,
         # they decide on the order of what is written
         "MEMORY": [plan.tile, plan.chunks[0].stop, len(plan.parts)],
     }

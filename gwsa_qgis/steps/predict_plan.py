@@ -69,17 +69,13 @@ class PredictPlan:
         return _squares(grid, max(self.tile // factor, 1) * factor)
 
 
-def plan_prediction(
-    files: FineFiles, n_inputs: int, memory_mb: float, threads: int, workers: int, *, alone: bool = False
-) -> PredictPlan:
+def plan_prediction(files: FineFiles, n_inputs: int, memory_mb: float, threads: int, workers: int) -> PredictPlan:
     """Cut a prediction into pieces.
 
     Parameters
     ----------
     threads, workers : int
         As `predict` takes them: with one worker all threads together, otherwise those of each.
-    alone : bool
-        One piece is predicted at a time, whatever the threads.
     """
     cores = os.cpu_count() or 1
     total = workers * max(threads, 1) if workers > 1 else threads or cores
@@ -98,7 +94,7 @@ def plan_prediction(
     piece = pixels * (per_pixel + per_row * at_once)
     # beside those that are predicted, one is read and one written
     fitting = max(int((budget - 2 * piece) / (piece + min(per_table, per_table * pixels / ROWS_AT_ONCE))), 1)
-    lanes = 1 if alone else max(min(total, fitting), 1)
+    lanes = max(min(total, fitting), 1)
     return PredictPlan(tile, _parts(files, tile), chunks, lanes, max(total // lanes, 1))
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from gwsa_qgis.months import calendar_month, month_range
 from gwsa_qgis.science.signatures import SignatureSums, signature_months, signature_names, signatures
 

@@ -140,7 +140,7 @@ def interrupt(model, region, out, **options):
     assert (out / ".p.tif.gwsa-part" / "part1.raw").exists()
 
 
-@pytest.mark.parametrize("change", ["mask", "memory", "device", "model", "predictor"])
+@pytest.mark.parametrize("change", ["mask", "memory", "model", "predictor"])
 def test_a_change_starts_afresh(trained_models, downscaling_region, tmp_path, change):
     region = downscaling_region
     fine, model = shutil.copytree(region.fine, tmp_path / "fine"), tmp_path / "m.gwsa"
@@ -148,7 +148,7 @@ def test_a_change_starts_afresh(trained_models, downscaling_region, tmp_path, ch
     out = tmp_path / "out"
     out.mkdir()
     interrupt(model, region, out, fine=fine)
-    options = {"mask": {"mask": None}, "memory": {"memory_mb": 1.0}, "device": {"device": "cpu"}}.get(change, {})
+    options = {"mask": {"mask": None}, "memory": {"memory_mb": 1.0}}.get(change, {})
     if change in ("model", "predictor"):
         os.utime(model if change == "model" else fine / "soil.tif", ns=(1, 1))
     messages = []
@@ -226,7 +226,7 @@ def test_nothing_to_predict_leaves_nothing(trained_models, downscaling_region, t
     assert [p.name for p in tmp_path.iterdir()] == ["none.tif"]
 
 
-@pytest.mark.parametrize("options", [{"device": "tpu"}, {"threads": -1}, {"workers": 0}])
+@pytest.mark.parametrize("options", [{"threads": -1}, {"workers": 0}])
 def test_options_that_are_refused(trained_models, downscaling_region, tmp_path, options):
     with pytest.raises(InvalidParameter):
         run(trained_models["published"], downscaling_region, tmp_path, **options)
