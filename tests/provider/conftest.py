@@ -146,6 +146,13 @@ def cases(region, work) -> dict[str, dict]:
             "MASK": work["mask"],
         },
         "correctresiduals": {"PREDICTION": work["prediction"], "TARGET": work["gwsa"], "MASCONS": work["mascons"]},
+        "uncertainty": {
+            "GWSA": work["corrected"],
+            "MODEL": work["model"],
+            "PREDICTORS": work["fine"],
+            "AQUIFERS": work["classes"],
+            "MASK": work["mask"],
+        },
         "consistency": {"FINE": work["corrected"], "COARSE": work["gwsa"], "AQUIFERS": work["classes_coarse"]},
         "validatewells": {"GWSA": work["corrected"], "COARSE": work["gwsa"], **well_files, "BINS": 3},
         "trend": {"INPUT": work["corrected"]},
