@@ -38,6 +38,11 @@ def table(result: dict) -> str:
             f"{part['recommended']['blocked_r2']:.3f}, of levels {part['published']['blocked_r2']:.3f} "
             f"(on a random 30 %: {part['published']['random_r2']:.3f}); {part['seconds']} s"
         )
+        less = part["recommended"]["less histospline"]
+        lines.append(
+            f"recommended less histospline: {less['rmse']:+.4f} cm (95 % interval by bootstrap over coarse cells "
+            f"{less['low']:+.4f} to {less['high']:+.4f})"
+        )
         lines.append("")
     twsa = result["twsa"]
     lines += [
@@ -70,6 +75,9 @@ def markdown(result: dict) -> str:
     parts = result["groundwater"].values()
     rows = {
         "coarse cells, fine pixels, months": [f"{p['cells']}, {p['pixels']}, {p['months']}" for p in parts],
+        "recommended less histospline, cm (95 % interval, bootstrap over coarse cells)": [
+            "{rmse:+.4f} ({low:+.4f} to {high:+.4f})".format(**p["recommended"]["less histospline"]) for p in parts
+        ],
         "weight of the predicted detail": [f"{p['recommended']['weight']:.2f}" for p in parts],
         "R2 of deviations, held-out blocks": [f"{p['recommended']['blocked_r2']:.3f}" for p in parts],
         "R2 of deviations, random 30 %": [f"{p['recommended']['random_r2']:.3f}" for p in parts],

@@ -83,7 +83,8 @@ def detail_weights(actual: np.ndarray, parts: np.ndarray, classes: np.ndarray, b
     10.1080/00401706.1995.10484371): where predictors know nothing, one sample in forty has a slope of two standard errors
     by chance. A class's slope is then the mean of its own and the pooled one, each weighted by the inverse of its variance
     (empirical Bayes: Morris 1983, 10.1080/01621459.1983.10477920), less one standard error of that mean: the pool speaks
-    for a class only as far as the class's own errors leave room. Months and neighbours are not independent but blocks
+    for a class only as far as the class's own errors leave room; it gets as much of that as all classes together are
+    believed, or it alone as one of several. Months and neighbours are not independent but blocks
     nearly are, so errors come from leaving out one block at a time (jackknife: Tukey 1958, 10.1214/aoms/1177706647).
 
     Parameters
@@ -106,25 +107,35 @@ def detail_weights(actual: np.ndarray, parts: np.ndarray, classes: np.ndarray, b
     shares[shares < SMALLEST_SHARE] = 0.0
     detail = parts @ shares
     slope, error = slope_and_error(actual, detail, blocks)
-    if not slope - POOLED_CAUTION * error > 0:
+    belief = _belief(actual, detail, blocks, POOLED_CAUTION)
+    if not belief > 0:
         return nothing
-    believed = slope * (1 - (POOLED_CAUTION * error / slope) ** 2)
-    pooled = float(min(believed, 1.0))
+    pooled = min(belief * slope, 1.0)
     names = np.unique(classes)
     if names.size == 1:
         return DetailWeights(shares, pooled, {int(names[0]): pooled}, slope, error)
     of_class = {}
+    # A class that agrees by chance is easily found among several (Bonferroni).
+    caution = norm.isf(norm.sf(POOLED_CAUTION) / names.size)
     for name in names:
         own = classes == name
-        own_slope, own_error = slope_and_error(actual[own], detail[own], blocks[own])
-        of_class[int(name)] = _cautious(own_slope, own_error, believed, error)
+        weight = _cautious(*slope_and_error(actual[own], detail[own], blocks[own]), slope, error)
+        of_class[int(name)] = weight * max(belief, _belief(actual[own], detail[own], blocks[own], caution))
     return DetailWeights(shares, pooled, of_class, slope, error)
 
 
-def slope_and_error(actual: np.ndarray, detail: np.ndarray, blocks: np.ndarray) -> tuple[float, float]:
-    """Slope through the origin of actual on detail, and its error, infinite with too few blocks.
+def _belief(actual: np.ndarray, detail: np.ndarray, blocks: np.ndarray, caution: float) -> float:
+    """How far a slope is to be believed: 0 where it is not so many standard errors above 0, then rising to 1."""
+    slope, error = slope_and_error(actual, detail, blocks, caution)
+    return float(1 - (error / slope) ** 2) if slope > error else 0.0
 
-    The error is the jackknife's, widened to the quantile of Student's distribution that one standard error stands for
+
+def slope_and_error(
+    actual: np.ndarray, detail: np.ndarray, blocks: np.ndarray, number_of_errors: float = 1.0
+) -> tuple[float, float]:
+    """Slope through the origin of actual on detail, and so many standard errors of it, infinite with too few blocks.
+
+    The error is the jackknife's, widened to the quantile of Student's distribution that these standard errors stand for
     with as many blocks: few blocks say little of their own spread.
     """
     block = np.unique(blocks, return_inverse=True)[1].ravel()
@@ -134,7 +145,7 @@ def slope_and_error(actual: np.ndarray, detail: np.ndarray, blocks: np.ndarray) 
         return 0.0, np.inf
     without = (products.sum() - products) / (squares.sum() - squares)
     error = np.sqrt((number - 1) / number * ((without - without.mean()) ** 2).sum())
-    return float(products.sum() / squares.sum()), float(error * student_t.ppf(norm.cdf(1.0), number - 1))
+    return float(products.sum() / squares.sum()), float(error * student_t.ppf(norm.cdf(number_of_errors), number - 1))
 
 
 def _cautious(own: float, own_error: float, pooled: float, pooled_error: float) -> float:

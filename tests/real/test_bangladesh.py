@@ -70,12 +70,7 @@ def test_recommended_beats_bilinear(measured, scale):
     assert rmse(measured, scale, "recommended") <= rmse(measured, scale, "bilinear")
 
 
-TOO_FEW = pytest.mark.xfail(
-    reason="27 cells make 9 blocks, and these judge detail between 2 deg and 1 deg, not below 1 deg: 2.4 % worse"
-)
-
-
-@pytest.mark.parametrize("scale", [pytest.param("1 deg", marks=TOO_FEW), "0.5 deg"])
+@pytest.mark.parametrize("scale", SCALES)
 def test_recommended_is_not_worse_than_the_histospline(measured, scale):
     # The predictors explain next to nothing within these cells: the weight has to keep the map as good as interpolation.
     assert rmse(measured, scale, "recommended") <= 1.01 * rmse(measured, scale, "histospline")
