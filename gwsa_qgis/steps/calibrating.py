@@ -111,11 +111,11 @@ def _drawn(judged: Judged, groups: np.ndarray, deviations: bool, seed: int) -> n
     rows = np.flatnonzero(usable)
     if rows.size <= MOST_RESIDUALS:
         return rows
-    random = np.random.default_rng([seed, 8])
+    generator = np.random.default_rng([seed, 8])
     if deviations:
-        return np.sort(random.choice(rows, MOST_RESIDUALS, replace=False))
+        return np.sort(generator.choice(rows, MOST_RESIDUALS, replace=False))
     key = _codes(groups[rows], judged.months[rows])
-    wanted = random.random(key.max() + 1) < MOST_RESIDUALS / rows.size
+    wanted = generator.random(key.max() + 1) < MOST_RESIDUALS / rows.size
     return rows[wanted[key]]
 
 
