@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gwsa_qgis.errors import OutputNotWritable
+from gwsa_qgis.errors import GwsaError, OutputNotWritable
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.writing import make_folder, remove, write_text
 
@@ -46,6 +46,10 @@ class Journal:
     def finished(self) -> list[str]:
         """Names of what is finished."""
         return list(self._finished)
+
+    def forget(self) -> None:
+        """Take nothing as finished, so that nothing is kept."""
+        self._finished.clear()
 
     def facts(self, name: str) -> dict:
         """What was noted when `name` was finished."""
@@ -105,7 +109,8 @@ def journalled(path: str | Path, fingerprint: Mapping[str, object], report: Repo
     """Give the journal of the work on `path`, in a hidden folder beside it.
 
     What an earlier run with the same fingerprint finished, and what is still whole, is taken over. The folder is
-    removed when the block ends well, or when nothing was finished; otherwise it waits for the next run.
+    removed when the block ends well, when it refuses the inputs, or when nothing was finished; otherwise it waits for the
+    next run.
 
     Parameters
     ----------
@@ -123,13 +128,17 @@ def journalled(path: str | Path, fingerprint: Mapping[str, object], report: Repo
     folder = path.with_name(f".{path.name}{SUFFIX}")
     with _locked(folder, path):
         journal = Journal(folder, fingerprint)
-        whole = False
+        done = False
         try:
             journal.take_up(report)
             yield journal
-            whole = True
+            done = True
+        except GwsaError as error:
+            # What the inputs do not allow they will not allow the next time; a disk may have room then.
+            done = not isinstance(error, OutputNotWritable)
+            raise
         finally:
-            if whole or not journal.finished:
+            if done or not journal.finished:
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import UnreadableInput
+from gwsa_qgis.errors import OutputNotWritable, UnreadableInput
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.journal import Journal, describe_file, journalled
 from gwsa_qgis.science.learners import Learner, Parts, load_learner
@@ -44,7 +44,7 @@ class Kept:
         if name in self._journal.finished:
             return np.load(path, allow_pickle=False)
         values = make()
-        np.save(path, values, allow_pickle=False)
+        _save(path, values)
         self._journal.finish(name, [path], {})
         return values
 
@@ -84,7 +84,7 @@ class Kept:
         if parts.booster is not None:
             arrays[BOOSTER] = np.frombuffer(parts.booster, np.uint8)
         for key, values in arrays.items():
-            np.save(self._file(f"{name} {key}"), values, allow_pickle=False)
+            _save(self._file(f"{name} {key}"), values)
         files = [self._file(f"{name} {key}") for key in arrays]
         self._journal.finish(name, files, {"description": learner.describe(), "arrays": list(arrays)})
         return learner
@@ -114,7 +114,21 @@ def kept_beside(
 
     begun = fingerprint()
     with journalled(model, begun, report) as journal:
-        yield Kept(journal, lambda: fingerprint() != begun)
+        try:
+            yield Kept(journal, lambda: fingerprint() != begun)
+        except OutputNotWritable:
+            journal.forget()  # so little is not worth a part of a full disk
+            raise
+
+
+def _save(path: Path, values: np.ndarray) -> None:
+    try:
+        np.save(path, values, allow_pickle=False)
+    except OSError as error:  # that of a full disk has no number here
+        raise OutputNotWritable(
+            f"{path} cannot be written ({error.strerror or error})",
+            "free some space, or write the model to another disk",
+        ) from error
 
 
 def _describe(path: str | Path) -> object:
