@@ -72,6 +72,22 @@ def ordinal_ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
+def average_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1 within each row; equal values share the mean of their ranks."""
+    order = np.argsort(values, axis=1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=1)
+    changes = ordered[:, 1:] != ordered[:, :-1]
+    position = np.arange(values.shape[1])
+    first = np.zeros(values.shape, np.int64)
+    first[:, 1:] = np.maximum.accumulate(np.where(changes, position[1:], 0), axis=1)
+    last = np.full(values.shape, position[-1])
+    falling = np.where(changes, position[:-1], position[-1])
+    last[:, :-1] = np.minimum.accumulate(falling[:, ::-1], axis=1)[:, ::-1]
+    ranks = np.empty(values.shape, np.float64)
+    np.put_along_axis(ranks, order, (first + last) / 2.0 + 1.0, axis=1)
+    return ranks
+
+
 def count_inversions(ranks: np.ndarray) -> np.ndarray:
     """Number of pairs of each row whose later rank is the lower."""
     by_time = np.ascontiguousarray(ranks.T)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
-from gwsa_qgis.science.mann_kendall import MannKendall, mann_kendall
+from gwsa_qgis.science.field_significance import FieldSignificance, PValueTally, field_significance
+from gwsa_qgis.science.mann_kendall import CORRECTIONS, MannKendall, mann_kendall
 from gwsa_qgis.science.stl import deseasonalise
 from gwsa_qgis.science.theil_sen import TheilSen, theil_sen
 
 __all__ = [
     "CLASS_NAMES",
+    "CORRECTIONS",
+    "FieldSignificance",
     "MannKendall",
+    "PValueTally",
     "TheilSen",
     "area_shares",
     "deseasonalise",
+    "field_significance",
     "mann_kendall",
     "theil_sen",
     "trend_classes",
