@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import Lock
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from gwsa_qgis.products.predictor_input import PredictorInput, open_input
 from gwsa_qgis.products.sanity import Figures
 from gwsa_qgis.rasters.grid import Grid
-from gwsa_qgis.rasters.masks import read_mask
+from gwsa_qgis.rasters.masks import mask_reader
 from gwsa_qgis.rasters.raster import TILE
 from gwsa_qgis.rasters.warping import read_aligned, source_cells
 from gwsa_qgis.rasters.windows import Window, plan_windows
@@ -55,6 +56,13 @@ class Target:
     mask: str | None
     reach: int
     memory_mb: float
+
+    @cached_property
+    def used(self) -> Callable[[slice, slice], np.ndarray]:
+        """Gives the cells of rows and columns that the mask lets be used, (rows, columns) bool."""
+        if self.mask:
+            return mask_reader(self.mask, self.grid, self.memory_mb)
+        return lambda rows, columns: np.ones((rows.stop - rows.start, columns.stop - columns.start), bool)
 
     @property
     def tile(self) -> int:
@@ -236,20 +244,16 @@ class Handles:
 
 def make_piece(handles: Handles, bands: np.ndarray, window: Window, target: Target) -> Piece:
     """Read, align, mask, fill and average one piece."""
-    part, inner = _with_margin(window, target)
-    used, wanted = _used_cells(part, inner, target, window)
-    n_used = int(np.count_nonzero(wanted)) * bands.size
+    used = target.used(*window.slices)
+    n_used = int(np.count_nonzero(used)) * bands.size
+    own = target.grid.window(window.row, window.column, window.rows, window.columns)
+    values, filled, left = np.full((bands.size, *own.shape), np.nan, np.float32), 0, 0
     if n_used:
         with handles.borrow() as source:
-            values = read_aligned(source.source, part, source.plan, bands)
-        if not used.all():
-            np.copyto(values, np.nan, where=~used)
-        scale = part.row_weights() if part.is_geographic else 1.0
-        values, filled, left = fill_holes(values, wanted, target.reach, scale)
-        values = values[(slice(None), *inner)]
-    else:
-        values, filled, left = np.full((bands.size, window.rows, window.columns), np.nan, np.float32), 0, 0
-    own = target.grid.window(window.row, window.column, window.rows, window.columns)
+            values = _read_used(source, own, bands, used)
+            left = n_used - int(np.count_nonzero(np.isfinite(values)))
+            if left and target.reach:
+                values, filled, left = _fill(source, values, bands, window, used, target)
     means = block_means(values, target.factor, own.row_weights()).astype(np.float32)
     figures, valid = Figures(), np.zeros(bands.size, np.int64)
     for number, layer in enumerate(values):
@@ -259,14 +263,39 @@ def make_piece(handles: Handles, bands: np.ndarray, window: Window, target: Targ
     return Piece(values, means, figures, filled, left, n_used, valid)
 
 
-def _used_cells(
-    part: Grid, inner: tuple[slice, slice], target: Target, window: Window
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cells that the mask lets be used, of a window with its margin; and those of them inside the window."""
-    used = np.ones(part.shape, bool)
-    if target.mask:
-        top, first = window.row - inner[0].start, window.column - inner[1].start
-        used = read_mask(target.mask, target.grid, slice(top, top + part.rows), slice(first, first + part.columns))
+def _read_used(source: PredictorInput, grid: Grid, bands: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Values on a window of the template, NaN where the mask does not let cells be used."""
+    values = read_aligned(source.source, grid, source.plan, bands)
+    if not used.all():
+        np.copyto(values, np.nan, where=~used)
+    return values
+
+
+def _fill(
+    source: PredictorInput, values: np.ndarray, bands: np.ndarray, window: Window, used: np.ndarray, target: Target
+) -> tuple[np.ndarray, int, int]:
+    """Fill the holes of a window; what lies round it is read for that, and only then, since most windows have none."""
+    part, (rows, columns) = _with_margin(window, target)
+    around = np.full((bands.size, *part.shape), np.nan, np.float32)
+    around[:, rows, columns] = values
+    top, first = window.row - rows.start, window.column - columns.start
+    sides = (
+        (slice(0, rows.start), slice(0, part.columns)),
+        (slice(rows.stop, part.rows), slice(0, part.columns)),
+        (rows, slice(0, columns.start)),
+        (rows, slice(columns.stop, part.columns)),
+    )
+    for down, across in sides:
+        height, width = down.stop - down.start, across.stop - across.start
+        if not height or not width:
+            continue
+        row, column = top + down.start, first + across.start
+        cells = target.used(slice(row, row + height), slice(column, column + width))
+        if cells.any():
+            grid = target.grid.window(row, column, height, width)
+            around[:, down, across] = _read_used(source, grid, bands, cells)
     wanted = np.zeros(part.shape, bool)
-    wanted[inner] = used[inner]
-    return used, wanted
+    wanted[rows, columns] = used
+    scale = part.row_weights() if part.is_geographic else 1.0
+    around, filled, left = fill_holes(around, wanted, target.reach, scale)
+    return around[:, rows, columns], filled, left

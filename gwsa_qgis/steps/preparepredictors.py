@@ -18,7 +18,6 @@ from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.gdal_setup import gdal
 from gwsa_qgis.rasters.inspection import list_months
 from gwsa_qgis.rasters.journal import Journal, describe_file, journalled
-from gwsa_qgis.rasters.masks import read_mask
 from gwsa_qgis.rasters.predictor_set import SUFFIXES
 from gwsa_qgis.rasters.warping import read_template
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
@@ -124,8 +123,7 @@ def preparepredictors(
         raise InvalidParameter(f"FINE and COARSE are both {fine}", "give two folders")
     grid = read_template(template)
     target = Target(grid, grid.coarsen(int(factor)), int(factor), mask and str(mask), int(max_hole_distance), memory_mb)
-    if mask:
-        read_mask(mask, grid, slice(0, 1), slice(0, 1))  # a mask on another grid is found before any work
+    target.used(slice(0, 1), slice(0, 1))  # a mask on another grid is found before any work
     with ExitStack() as files:
         opened = []
         for name, path in name_inputs(inputs, names).items():
