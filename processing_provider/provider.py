@@ -33,6 +33,7 @@ ALGORITHMS = (
     ("consistency", "Consistency"),
     ("validatewells", "ValidateWells"),
     ("trend", "Trend"),
+    ("seasonality", "Seasonality"),
     ("sampleregion", "SampleRegion"),
     ("checkenvironment", "CheckEnvironment"),
 )

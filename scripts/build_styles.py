@@ -65,6 +65,21 @@ AQUIFERS = [
 ]
 FLAGS = [(0, "#f0f0f0", "Observed"), (1, "#fdae61", "Short gap, filled"), (2, "#d7191c", "Long gap, filled")]
 MASK = [(1, "#a6cee3", "Used")]
+# Blue in the northern winter over green and yellow to red, and back: December and January are neighbours.
+MONTHS = [
+    (1, "#2c7bb6", "January"),
+    (2, "#00a0b0", "February"),
+    (3, "#3bb273", "March"),
+    (4, "#8cc63f", "April"),
+    (5, "#d4e157", "May"),
+    (6, "#ffe066", "June"),
+    (7, "#fdae61", "July"),
+    (8, "#f46d43", "August"),
+    (9, "#d73027", "September"),
+    (10, "#b0306a", "October"),
+    (11, "#7b3294", "November"),
+    (12, "#4a4a9c", "December"),
+]
 
 
 def ramp(layer: QgsRasterLayer, colours: list[str], low: float, high: float) -> None:
@@ -141,6 +156,8 @@ def main() -> None:
     save(layer, "slope")
     ramp(layer, VIRIDIS, 0, 1)
     save(layer, "sequential")
+    ramp(layer, RD_BU[::-1], 0, 100)
+    save(layer, "seasonality")
     discrete(
         layer,
         [
@@ -151,7 +168,8 @@ def main() -> None:
         ],
     )
     save(layer, "p_value")
-    for name, classes in {"trend_classes": TREND_CLASSES, "aquifers": AQUIFERS, "flags": FLAGS, "mask": MASK}.items():
+    palettes = {"trend_classes": TREND_CLASSES, "aquifers": AQUIFERS, "flags": FLAGS, "mask": MASK, "months": MONTHS}
+    for name, classes in palettes.items():
         paletted(layer, classes)
         save(layer, name)
     wells()

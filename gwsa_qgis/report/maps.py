@@ -14,7 +14,14 @@ MOST_PIXELS = 600  # along a side; larger maps are thinned
 
 @optional_figure
 def map_panels(
-    grid: Grid, panels: Sequence[tuple[str, np.ndarray]], label: str, *, diverging: bool = False, columns: int = 2
+    grid: Grid,
+    panels: Sequence[tuple[str, np.ndarray]],
+    label: str,
+    *,
+    diverging: bool = False,
+    columns: int = 2,
+    limits: tuple[float, float] | None = None,
+    palette: str = "",
 ) -> bytes:
     """Maps on one colour scale, cut off at the 2nd and 98th percentile.
 
@@ -26,6 +33,10 @@ def map_panels(
         Quantity and unit.
     diverging : bool
         Whether zero has a meaning: red below, white at zero, blue above.
+    limits : (float, float), optional
+        Ends of the colour scale, in place of the percentiles.
+    palette : str
+        Name of matplotlib's, in place of the usual one.
     """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
@@ -36,7 +47,9 @@ def map_panels(
     all_axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
     known = np.concatenate([values[np.isfinite(values)] for _, values in panels])
     low, high = np.quantile(known, [0.02, 0.98]) if known.size else (0.0, 1.0)
-    if diverging:
+    if limits is not None:
+        low, high = limits
+    elif diverging:
         high = max(abs(low), abs(high)) or 1.0
         low = -high
     step = max(1, -(-max(grid.shape) // MOST_PIXELS))
@@ -44,7 +57,7 @@ def map_panels(
         image = axes.imshow(
             values[::step, ::step],
             extent=(west, east, south, north),
-            cmap="RdBu" if diverging else "viridis",
+            cmap=palette or ("RdBu" if diverging else "viridis"),
             vmin=low,
             vmax=high if high > low else low + 1,
             interpolation="nearest",
@@ -53,5 +66,10 @@ def map_panels(
         tidy(axes, "", "", title)
     for axes in all_axes[len(panels) :]:
         axes.set_visible(False)
-    figure.colorbar(image, ax=list(all_axes[: len(panels)]), label=label, shrink=0.8, extend="both")
+    figure.colorbar(image, ax=list(all_axes[: len(panels)]), label=label, shrink=0.8, extend=_ends(limits))
     return to_png(figure)
+
+
+def _ends(limits: tuple[float, float] | None) -> str:
+    """Whether values may lie beyond the colour scale."""
+    return "both" if limits is None else "neither"

@@ -45,6 +45,7 @@ STEPS = {
         {"fine": "", "coarse": ""},
     ),
     "sampleregion": ({"size": 2, "factor": 2, "start": "2004-01", "end": "2004-06"}, {"folder": ""}),
+    "seasonality": ({"input": "corrected"}, {"output": ".tif", "maximum": ".tif", "report": ".html"}),
     "trainmodels": (
         {"target": "gwsa", "predictors": "coarse", "aquifers": "classes_coarse", "search_iterations": 0},
         {"model": ".gwsa", "metrics": ".csv", "report": ".html"},

@@ -155,6 +155,8 @@ def test_other_inputs(step, name, match, changes):
         ("correctresiduals", "'cubic'", {"method": "cubic"}),
         ("trend", "'week'", {"unit": "week"}),
         ("trend", "'ar9'", {"correction": "ar9"}),
+        ("seasonality", "MINIMUM_MONTHS is 13", {"minimum_months": 13}),
+        ("seasonality", "memory", {"memory_mb": 0}),
         ("waterbalance", "soon", {"baseline_start": "soon"}),
         ("waterbalance", "2009-12 to 2004-01", {"baseline_start": "2009-12", "baseline_end": "2004-01"}),
         ("waterbalance", "1990-01", {"baseline_start": "1990-01", "baseline_end": "1991-01"}),

@@ -11,7 +11,7 @@ STACKS = [
     *[("accumulate", "input"), ("consistency", "fine"), ("consistency", "coarse"), ("correctresiduals", "prediction")],
     *[("correctresiduals", "target"), ("fillgaps", "input"), ("trainmodels", "target"), ("trend", "input")],
     *[("validatewells", "gwsa"), ("validatewells", "coarse"), ("waterbalance", "twsa"), ("waterbalance", "sms")],
-    *[("waterbalance", "swe"), ("waterbalance", "cws"), ("waterbalance", "observed")],
+    *[("waterbalance", "swe"), ("waterbalance", "cws"), ("waterbalance", "observed"), ("seasonality", "input")],
 ]
 RASTERS = [
     *[("applymask", "input"), ("applymask", "mask"), ("aquiferclasses", "template"), ("glaciermask", "template")],
@@ -42,6 +42,7 @@ NAMES = (
     "monthlystack",
     "predict",
     "preparepredictors",
+    "seasonality",
     "trainmodels",
     "trend",
     "validatewells",
@@ -93,7 +94,7 @@ def test_files_that_are_no_rasters(step, name, argument, kind):
     step.fails(name, match, "UnreadableInput", **changes)
 
 
-@pytest.mark.parametrize("name", ["accumulate", "trend", "applymask", "monthlystack", "fillgaps"])
+@pytest.mark.parametrize("name", ["accumulate", "trend", "applymask", "monthlystack", "fillgaps", "seasonality"])
 @pytest.mark.parametrize("share", [0.2, 0.6])
 def test_files_cut_off(step, tmp_path, name, share):
     """One that lost its tags, and one that lost a part of its values."""
@@ -136,6 +137,7 @@ def test_stacks_without_a_common_month(step, name, argument):
 
 def test_too_few_months(step):
     step.fails("trend", "short.tif has 6 months and removing the season needs 24", input="short")
+    step.fails("seasonality", "short.tif has 6 months, .* and no two calendar years with 12", input="short")
     step.fails("waterbalance", "2005-01 to 2009-12", twsa="short", baseline_start="2005-01")
     step.fails("validatewells", "no well is left", gwsa="short", coarse=None)
     step.fails("fillgaps", "short|6 months", input="short", mascons=None)
@@ -146,6 +148,7 @@ def test_too_few_months(step):
     [
         *[("accumulate", "input"), ("consistency", "fine"), ("consistency", "coarse"), ("correctresiduals", "target")],
         *[("fillgaps", "input"), ("trainmodels", "target"), ("trend", "input"), ("monthlystack", "inputs")],
+        *[("seasonality", "input")],
         *[
             ("validatewells", "gwsa"),
             ("waterbalance", "twsa"),

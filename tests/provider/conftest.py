@@ -156,6 +156,7 @@ def cases(region, work) -> dict[str, dict]:
         "consistency": {"FINE": work["corrected"], "COARSE": work["gwsa"], "AQUIFERS": work["classes_coarse"]},
         "validatewells": {"GWSA": work["corrected"], "COARSE": work["gwsa"], **well_files, "BINS": 3},
         "trend": {"INPUT": work["corrected"]},
+        "seasonality": {"INPUT": work["corrected"]},
         "sampleregion": {"SIZE": 2, "FACTOR": 2, "START": "2004-01", "END": "2005-12"},
         "checkenvironment": {},
     }

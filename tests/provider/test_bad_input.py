@@ -48,6 +48,7 @@ ALGORITHMS = {
         {"FINE": "", "COARSE": ""},
     ),
     "sampleregion": ({"SIZE": 2, "FACTOR": 2, "START": "2004-01", "END": "2004-06"}, {"FOLDER": ""}),
+    "seasonality": ({"INPUT": "corrected"}, {"OUTPUT": ".tif", "MAXIMUM": ".tif", "REPORT": ".html"}),
     "trainmodels": (
         {"TARGET": "gwsa", "PREDICTORS": "coarse", "AQUIFERS": "classes_coarse", "SEARCH_ITERATIONS": 1},
         {"MODEL": ".gwsa", "METRICS": ".csv", "REPORT": ".html"},
@@ -78,6 +79,7 @@ STACKS = dict(
     fillgaps="INPUT",
     monthlystack="INPUTS",
     preparepredictors="INPUTS",
+    seasonality="INPUT",
     trainmodels="TARGET",
     trend="INPUT",
     validatewells="GWSA",
@@ -285,6 +287,7 @@ def test_every_algorithm_that_takes_a_stack(refusals, name, kind):
         ("validatewells", {"SPECIFIC_YIELD": ["here", 1, 2, 3, 4, 5]}, "'here'"),
         ("waterbalance", {"BASELINE_START": "soon"}, "soon"),
         ("trend", {"CORRECTION": "ar9"}, "CORRECTION is 'ar9'; give one of ar1, none"),
+        ("seasonality", {"MINIMUM_MONTHS": 13}, "MINIMUM_MONTHS is 13; give a whole number from 1 to 12"),
         ("preparepredictors", {"NAMES": "a,b"}, "2 names were given for 1 input"),
     ],
 )

@@ -47,6 +47,10 @@ PROMISED = {
         {"METRICS", "REPORT", "OUTPUT"},
     ),
     "trend": ({"INPUT", "UNIT", "CORRECTION", "DESEASONALISE"}, {"SLOPE", "P_VALUE", "P_PLAIN", "CLASSES", "REPORT"}),
+    "seasonality": (
+        {"INPUT", "MINIMUM_MONTHS"},
+        {"OUTPUT", "MAXIMUM", "REPORT", "SHARE_ABOVE_50", "SHARE_ABOVE_66", "MEAN"},
+    ),
     "sampleregion": ({"SEED", "SIZE"}, {"FOLDER"}),
     "checkenvironment": (set(), {"REPORT"}),
 }
