@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import norm
 from scipy.stats import t as student_t
+
+from gwsa_qgis.science.scale_drift import ScaleDrift, scale_drift
 
 # Standard errors that a slope must have: that over all classes, to be believed at all; and those taken off each class's.
 POOLED_CAUTION, CLASS_CAUTION = 2.5, 1.0
@@ -16,6 +18,7 @@ POOLED_CAUTION, CLASS_CAUTION = 2.5, 1.0
 CLASS_SPREAD = 0.25
 FEWEST_BLOCKS = 3
 SMALLEST_SHARE = 0.01
+NO_DRIFT = ScaleDrift(error=0.0)
 
 
 def held_out_estimates(
@@ -65,6 +68,8 @@ class DetailWeights:
         Weight of each class.
     slope, error : float
         Slope of actual deviations on the sum of held-out parts, and its standard error over blocks.
+    drift : ScaleDrift
+        What becomes of that slope on the way to the fine scale.
     """
 
     shares: np.ndarray
@@ -72,9 +77,17 @@ class DetailWeights:
     of_class: dict[int, float] = field(default_factory=dict)
     slope: float = np.nan
     error: float = np.nan
+    drift: ScaleDrift = NO_DRIFT
 
 
-def detail_weights(actual: np.ndarray, parts: np.ndarray, classes: np.ndarray, blocks: np.ndarray) -> DetailWeights:
+def detail_weights(
+    actual: np.ndarray,
+    parts: np.ndarray,
+    classes: np.ndarray,
+    blocks: np.ndarray,
+    scales: np.ndarray | None = None,
+    octaves: Sequence[float] = (),
+) -> DetailWeights:
     """Weights of predicted detail from blocked cross-validation.
 
     Parts are combined by non-negative least squares on held-out samples (stacking: Breiman 1996, 10.1007/BF00117832).
@@ -86,6 +99,8 @@ def detail_weights(actual: np.ndarray, parts: np.ndarray, classes: np.ndarray, b
     for a class only as far as the class's own errors leave room; it gets as much of that as all classes together are
     believed, or it alone as one of several. Months and neighbours are not independent but blocks
     nearly are, so errors come from leaving out one block at a time (jackknife: Tukey 1958, 10.1214/aoms/1177706647).
+    What is seen between supports is written within them: where scales are given, the slope is followed from scale to scale
+    to the fine one, and what is not known of that (`scale_drift`) counts with the errors.
 
     Parameters
     ----------
@@ -95,10 +110,17 @@ def detail_weights(actual: np.ndarray, parts: np.ndarray, classes: np.ndarray, b
         Held-out estimates; samples with a NaN are passed over.
     classes, blocks : (n_samples,) int
         Class and group of supports of each sample.
+    scales : (n_samples,) int, optional
+        Number of each sample's coarser scale; only those of the smallest, 0, tell of weights.
+    octaves : sequence of float
+        Binary logarithm of the size of each scale.
     """
     valid = np.isfinite(parts).all(1) & np.isfinite(actual)
     parts, actual = np.asarray(parts[valid], np.float64), np.asarray(actual[valid], np.float64)
     classes, blocks = classes[valid], blocks[valid]
+    every = (actual, parts, blocks, np.zeros(actual.size, int) if scales is None else scales[valid])
+    first = every[-1] == 0
+    actual, parts, classes, blocks = actual[first], parts[first], classes[first], blocks[first]
     nothing = DetailWeights(np.zeros(parts.shape[1]), 0.0, {int(name): 0.0 for name in np.unique(classes)})
     if np.unique(blocks).size < FEWEST_BLOCKS:
         return nothing
@@ -107,26 +129,29 @@ def detail_weights(actual: np.ndarray, parts: np.ndarray, classes: np.ndarray, b
     shares[shares < SMALLEST_SHARE] = 0.0
     detail = parts @ shares
     slope, error = slope_and_error(actual, detail, blocks)
-    belief = _belief(actual, detail, blocks, POOLED_CAUTION)
+    drift = NO_DRIFT if scales is None else scale_drift(every[0], every[1] @ shares, *every[2:], octaves)
+    belief = _belief(actual, detail, blocks, POOLED_CAUTION, drift)
     if not belief > 0:
-        return nothing
-    pooled = min(belief * slope, 1.0)
+        return replace(nothing, slope=slope, error=error, drift=drift)
+    pooled = min(belief * (slope + drift.change), 1.0)
     names = np.unique(classes)
     if names.size == 1:
-        return DetailWeights(shares, pooled, {int(names[0]): pooled}, slope, error)
+        return DetailWeights(shares, pooled, {int(names[0]): pooled}, slope, error, drift)
     of_class = {}
     # A class that agrees by chance is easily found among several (Bonferroni).
     caution = norm.isf(norm.sf(POOLED_CAUTION) / names.size)
     for name in names:
         own = classes == name
-        weight = _cautious(*slope_and_error(actual[own], detail[own], blocks[own]), slope, error)
-        of_class[int(name)] = weight * max(belief, _belief(actual[own], detail[own], blocks[own], caution))
-    return DetailWeights(shares, pooled, of_class, slope, error)
+        found, own_error = slope_and_error(actual[own], detail[own], blocks[own])
+        weight = _cautious(found + drift.change, own_error, slope + drift.change, error)
+        of_class[int(name)] = weight * max(belief, _belief(actual[own], detail[own], blocks[own], caution, drift))
+    return DetailWeights(shares, pooled, of_class, slope, error, drift)
 
 
-def _belief(actual: np.ndarray, detail: np.ndarray, blocks: np.ndarray, caution: float) -> float:
-    """How far a slope is to be believed: 0 where it is not so many standard errors above 0, then rising to 1."""
+def _belief(actual: np.ndarray, detail: np.ndarray, blocks: np.ndarray, caution: float, drift: ScaleDrift) -> float:
+    """How far a slope at the fine scale is to be believed: 0 where it is not so many errors above 0, then rising to 1."""
     slope, error = slope_and_error(actual, detail, blocks, caution)
+    slope, error = slope + drift.change, np.hypot(error, caution * drift.error)
     return float(1 - (error / slope) ** 2) if slope > error else 0.0
 
 

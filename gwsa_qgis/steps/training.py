@@ -230,8 +230,11 @@ def train_recommended(
         judged = rows.take(slice(0, out.size)).take(out)
         return fit(rows.take(folds != fold)).parts(judged.x, judged.classes)
 
-    parts = held_out(folds[: table.first], BLOCKS, partial(held, data, folds), kept, report.part(0.4, 0.7), columns=2)
-    weights = detail_weights(first.y, parts, first.classes, first.blocks)
+    scales, judged_folds = _judged_scales(table, folds, settings)
+    parts = held_out(judged_folds, BLOCKS, partial(held, data, folds), kept, report.part(0.4, 0.7), columns=2)
+    octaves = np.log2(table.spacings)
+    weights = detail_weights(data.y, parts, data.classes, data.blocks, scales, octaves)
+    parts = parts[: table.first]
     judged = {BLOCKS: Judged.of(first, _weighted(parts, first, weights), folds[: table.first], True)}
     others = [split for split in splits if split != BLOCKS]
     for number, split in enumerate(others):
@@ -251,6 +254,19 @@ def train_recommended(
         weight = weights.of_class.get(name, weights.pooled)
         result.entries.append({"class": name, "model": POOLED, "weight": weight, "samples": size})
     return result
+
+
+def _judged_scales(table: TrainingTable, folds: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """Number of each sample's scale, and folds in which all of the smallest scale and some of the others are judged."""
+    scales = np.repeat(np.arange(len(table.scales), dtype=np.int8), table.scales)
+    judged = folds.copy()
+    others = np.arange(table.first, folds.size)
+    most = min(table.first, settings.samples)
+    if others.size > most:
+        kept = np.random.default_rng([settings.seed, 4]).choice(others, most, replace=False)
+        judged[table.first :] = -1
+        judged[kept] = folds[kept]
+    return scales, judged
 
 
 def held_out(

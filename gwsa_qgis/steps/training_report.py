@@ -110,6 +110,16 @@ def findings(preset: str, training: Training) -> list[str]:
         )
         if not training.pooled_weight > 0:
             texts.append("No detail has earned a weight: the fine map will be the coarse field, interpolated exactly.")
+        drift = training.weights.drift
+        if len(drift.slopes) == 1:
+            texts.append(
+                "There is one coarser scale only, so that nothing tells whether what holds between supports holds within "
+                "them: the detail is believed less. A larger region would tell."
+            )
+        elif drift.change < -2 * drift.error:
+            texts.append(
+                "What the predictors explain falls from scale to scale towards the fine one, and the weight with it."
+            )
     if blocked is not None and np.isfinite(blocked.scores.rmse) and np.isfinite(blocked.interpolation.rmse):
         texts.append(_against_interpolation(preset, blocked))
     random = training.find_row("all", RANDOM, DEVIATION if preset == "recommended" else LEVEL)
@@ -226,6 +236,11 @@ def _add_importances(page: Page, manifest: dict, training: Training) -> None:
                 **{f"Share of the {part} part": value for part, value in manifest["shares"].items()},
                 "Slope of actual on held-out detail": weights.slope,
                 "Its standard error over groups": weights.error,
+                "Slopes at the coarser scales, the smallest first": ", ".join(
+                    f"{slope:.2f}" for slope in weights.drift.slopes
+                ),
+                "Likely change of the slope from the smallest coarser to the fine scale": weights.drift.change,
+                "Its standard error": weights.drift.error,
             }
         )
         page.table(("predictor", "share"), list(training.importances.items()), "Linear part: share in its variance")

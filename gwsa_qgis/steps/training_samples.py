@@ -102,8 +102,10 @@ class TrainingTable:
     ----------
     samples : Samples
         With the published preset sorted by class; with the recommended one those of the smallest coarser scale first.
-    first : int
-        Number of samples of the smallest coarser scale; all with the published preset.
+    scales : tuple of int
+        Number of samples of each coarser scale, the smallest first; all in one with the published preset.
+    spacings : tuple of float
+        Knot spacing of each scale, cells: a scale twice as large has twice the spacing.
     names : list of int
         Classes to be trained; 0 alone where there are none.
     places : SupportMap
@@ -113,11 +115,17 @@ class TrainingTable:
     """
 
     samples: Samples
-    first: int
+    scales: tuple[int, ...]
+    spacings: tuple[float, ...]
     names: list[int]
     places: SupportMap
     neighbours: np.ndarray
     classes: np.ndarray
+
+    @property
+    def first(self) -> int:
+        """Number of samples of the smallest coarser scale."""
+        return self.scales[0]
 
 
 def cell_samples(files: TrainingFiles, support: SupportMap, report: Reporter, degrees: float = 0.0) -> TrainingTable:
@@ -142,7 +150,7 @@ def cell_samples(files: TrainingFiles, support: SupportMap, report: Reporter, de
     data.months[:] = files.months.astype(int)[rows // cells]
     data = data.keep(data.complete())
     names = require_classes(files, np.bincount(data.places, minlength=cells).reshape(files.grid.shape) > 0)
-    return TrainingTable(data, data.size, names, cell_map(files.grid), group_of, classes)
+    return TrainingTable(data, (data.size,), (spacing,), names, cell_map(files.grid), group_of, classes)
 
 
 def _around_cells(files: TrainingFiles, target: np.ndarray, group_of_cell: np.ndarray, spacing: float) -> np.ndarray:
@@ -193,8 +201,9 @@ def support_samples(files: TrainingFiles, support: SupportMap, report: Reporter,
                 data.x[rows, column[name]] = np.broadcast_to(scale.deviations(values), y.shape)[there]
                 data.x[rows, len(column) + column[name]] = np.broadcast_to(values, y.shape)[there]
     whole = data.complete()
-    first = int(whole[rows_of[0]].sum())
-    return TrainingTable(data.keep(whole), first, names, support, groups[0][0], classes)
+    sizes = tuple(int(whole[rows].sum()) for rows in rows_of)
+    spacings = tuple(spacing for _, spacing in groups)
+    return TrainingTable(data.keep(whole), sizes, spacings, names, support, groups[0][0], classes)
 
 
 def _usable_area(files: TrainingFiles, support: SupportMap, target: np.ndarray) -> tuple[np.ndarray, list[int]]:

@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
+from gwsa_qgis.science import closure_solvers
 from gwsa_qgis.science.bsplines import SplineSums, evaluate_splines, roughness, uniform_basis
 from gwsa_qgis.science.closure import Closure, cell_support, support_pixels, valid_share
 from gwsa_qgis.science.closure_solvers import DirectSolver, WindowedSolver
@@ -107,6 +108,22 @@ def test_windows_equal_the_whole_map(core, overlap):
         assert (windowed.held_bytes > 0) == (kept > 0)
         # one month by itself is the same to the bit, whatever the others need
         np.testing.assert_array_equal(windowed.solve(values[:, 1:2])[:, 0], found[:, 1])
+
+
+def test_windows_agree_across_a_wide_sea(monkeypatch):
+    """Coasts far apart: without what carries the solution over the sea, some forty sweeps do not suffice."""
+    side = 240
+    land = np.zeros((side, side))
+    land[:20], land[-15:], land[90:100, 60:75], land[:, -12:] = 1, 1, 1, 1
+    labels = cell_support(side, side, 1)
+    random = np.random.default_rng(0)
+    values = np.where(land.ravel() > 0, 10 * random.normal(size=(2, land.size)), np.nan)
+    monkeypatch.setattr(closure_solvers, "MOST_SWEEPS", 20)
+    windows, direct = (Closure(labels, land, knot_spacing=1, solver=kind) for kind in ("windows", "direct"))
+    found, whole = windows.spread(values), direct.spread(values)
+    assert np.abs(found - whole)[:, land > 0].max() < 1e-7
+    assert np.abs(found - whole).max() < 1e-5
+    assert np.nanmax(np.abs(windows.means(found) - values)) < 1e-7
 
 
 def test_windows_equal_the_whole_map_with_relaxed_supports():
