@@ -140,7 +140,8 @@ def sample(layer: QgsRasterLayer) -> np.ndarray:
     try:
         dataset = gdal.Open(layer.source())
         rows, columns = min(dataset.RasterYSize, 400), min(dataset.RasterXSize, 400)
-        bands = sorted({1, dataset.RasterCount // 2 + 1, dataset.RasterCount})
+        # Bands without months are other quantities than the first, which is drawn.
+        bands = sorted({1, dataset.RasterCount // 2 + 1, dataset.RasterCount}) if band_months(layer) else [1]
         values = dataset.ReadAsArray(buf_xsize=columns, buf_ysize=rows, band_list=bands)
         nodata = dataset.GetRasterBand(1).GetNoDataValue()
     except (RuntimeError, GwsaError):  # not a file of GDAL's: it keeps the style's own range

@@ -34,6 +34,7 @@ ALGORITHMS = (
     ("validatewells", "ValidateWells"),
     ("trend", "Trend"),
     ("seasonality", "Seasonality"),
+    ("droughtindex", "DroughtIndex"),
     ("sampleregion", "SampleRegion"),
     ("checkenvironment", "CheckEnvironment"),
 )

@@ -65,6 +65,19 @@ AQUIFERS = [
 ]
 FLAGS = [(0, "#f0f0f0", "Observed"), (1, "#fdae61", "Short gap, filled"), (2, "#d7191c", "Long gap, filled")]
 MASK = [(1, "#a6cee3", "Used")]
+DROUGHT_CLASSES = [
+    (1, "#730000", "D4 exceptional drought"),
+    (2, "#e60000", "D3 extreme drought"),
+    (3, "#ffaa00", "D2 severe drought"),
+    (4, "#fcd37f", "D1 moderate drought"),
+    (5, "#ffff00", "D0 abnormally dry"),
+    (6, "#f7f7f7", "Normal"),
+    (7, "#d1e5f0", "W0 slightly wet"),
+    (8, "#92c5de", "W1 moderately wet"),
+    (9, "#4393c3", "W2 very wet"),
+    (10, "#2166ac", "W3 extremely wet"),
+    (11, "#053061", "W4 exceptionally wet"),
+]
 # Blue in the northern winter over green and yellow to red, and back: December and January are neighbours.
 MONTHS = [
     (1, "#2c7bb6", "January"),
@@ -158,6 +171,8 @@ def main() -> None:
     save(layer, "sequential")
     ramp(layer, RD_BU[::-1], 0, 100)
     save(layer, "seasonality")
+    ramp(layer, RD_BU, -2.5, 2.5)
+    save(layer, "drought_index")
     discrete(
         layer,
         [
@@ -169,6 +184,7 @@ def main() -> None:
     )
     save(layer, "p_value")
     palettes = {"trend_classes": TREND_CLASSES, "aquifers": AQUIFERS, "flags": FLAGS, "mask": MASK, "months": MONTHS}
+    palettes["drought_classes"] = DROUGHT_CLASSES
     for name, classes in palettes.items():
         paletted(layer, classes)
         save(layer, name)

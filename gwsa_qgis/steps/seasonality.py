@@ -26,6 +26,8 @@ from gwsa_qgis.steps.text_outputs import stage_text
 STEP = "seasonality"
 # float32 as read, and what GDAL keeps of it while it unpacks; results and their masks.
 BYTES_PER_VALUE, BYTES_PER_PIXEL = 6, 120
+# The rest of the budget is for GDAL's cache, the series that are computed at once, and the libraries themselves.
+SHARE_OF_WINDOWS = 0.6
 CLASS_WIDTH = 10
 
 
@@ -119,7 +121,7 @@ def seasonality(
     tags |= {"GWSA_PERIOD": f"{months[0]} to {months[-1]}", "GWSA_MINIMUM_MONTHS": str(minimum_months)}
     found = _Areas(grid)
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_PIXEL
-    windows = plan_windows(grid, bytes_per_cell * max(workers, 1), memory_mb=memory_mb)
+    windows = plan_windows(grid, bytes_per_cell * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * memory_mb)
     with together() as outputs:
         writer = outputs.enter_context(
             create_raster(output, grid, descriptions=["seasonal contribution (%)"], unit="%", metadata=tags)

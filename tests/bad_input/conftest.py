@@ -25,6 +25,10 @@ STEPS = {
         {"prediction": "corrected", "target": "gwsa", "mascons": "mascons"},
         {"output": ".tif", "closure": ".csv"},
     ),
+    "droughtindex": (
+        {"input": "corrected", "minimum_years": 5},
+        {"output": ".tif", "classes": ".tif", "spells": ".tif", "areas": ".csv", "report": ".html"},
+    ),
     "fillgaps": (
         {"input": "twsa", "mascons": "mascons", "long_modes": 2, "short_modes": 2},
         {"output": ".tif", "error_short": ".tif", "error_long": ".tif", "flags": ".tif"},

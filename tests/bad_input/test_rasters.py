@@ -12,6 +12,7 @@ STACKS = [
     *[("correctresiduals", "target"), ("fillgaps", "input"), ("trainmodels", "target"), ("trend", "input")],
     *[("validatewells", "gwsa"), ("validatewells", "coarse"), ("waterbalance", "twsa"), ("waterbalance", "sms")],
     *[("waterbalance", "swe"), ("waterbalance", "cws"), ("waterbalance", "observed"), ("seasonality", "input")],
+    *[("droughtindex", "input")],
 ]
 RASTERS = [
     *[("applymask", "input"), ("applymask", "mask"), ("aquiferclasses", "template"), ("glaciermask", "template")],
@@ -37,6 +38,7 @@ NAMES = (
     "basemask",
     "consistency",
     "correctresiduals",
+    "droughtindex",
     "fillgaps",
     "glaciermask",
     "monthlystack",
@@ -94,7 +96,9 @@ def test_files_that_are_no_rasters(step, name, argument, kind):
     step.fails(name, match, "UnreadableInput", **changes)
 
 
-@pytest.mark.parametrize("name", ["accumulate", "trend", "applymask", "monthlystack", "fillgaps", "seasonality"])
+@pytest.mark.parametrize(
+    "name", ["accumulate", "trend", "applymask", "monthlystack", "fillgaps", "seasonality", "droughtindex"]
+)
 @pytest.mark.parametrize("share", [0.2, 0.6])
 def test_files_cut_off(step, tmp_path, name, share):
     """One that lost its tags, and one that lost a part of its values."""
@@ -137,6 +141,7 @@ def test_stacks_without_a_common_month(step, name, argument):
 
 def test_too_few_months(step):
     step.fails("trend", "short.tif has 6 months and removing the season needs 24", input="short")
+    step.fails("droughtindex", "more than 1 years in the reference period, and 5 are wanted", input="short")
     step.fails("seasonality", "short.tif has 6 months, .* and no two calendar years with 12", input="short")
     step.fails("waterbalance", "2005-01 to 2009-12", twsa="short", baseline_start="2005-01")
     step.fails("validatewells", "no well is left", gwsa="short", coarse=None)
@@ -148,7 +153,7 @@ def test_too_few_months(step):
     [
         *[("accumulate", "input"), ("consistency", "fine"), ("consistency", "coarse"), ("correctresiduals", "target")],
         *[("fillgaps", "input"), ("trainmodels", "target"), ("trend", "input"), ("monthlystack", "inputs")],
-        *[("seasonality", "input")],
+        *[("seasonality", "input"), ("droughtindex", "input")],
         *[
             ("validatewells", "gwsa"),
             ("waterbalance", "twsa"),

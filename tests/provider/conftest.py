@@ -157,6 +157,7 @@ def cases(region, work) -> dict[str, dict]:
         "validatewells": {"GWSA": work["corrected"], "COARSE": work["gwsa"], **well_files, "BINS": 3},
         "trend": {"INPUT": work["corrected"]},
         "seasonality": {"INPUT": work["corrected"]},
+        "droughtindex": {"INPUT": work["corrected"]},
         "sampleregion": {"SIZE": 2, "FACTOR": 2, "START": "2004-01", "END": "2005-12"},
         "checkenvironment": {},
     }

@@ -31,6 +31,10 @@ ALGORITHMS = {
         {"METRICS": ".csv", "REPORT": ".html"},
     ),
     "correctresiduals": ({"PREDICTION": "corrected", "TARGET": "gwsa"}, {"OUTPUT": ".tif", "CLOSURE": ".csv"}),
+    "droughtindex": (
+        {"INPUT": "corrected", "MINIMUM_YEARS": 5},
+        {"OUTPUT": ".tif", "CLASSES": ".tif", "SPELLS": ".tif", "AREAS": ".csv", "REPORT": ".html"},
+    ),
     "fillgaps": (
         {"INPUT": "twsa", "MASCONS": "mascons", "LONG_MODES": 2, "SHORT_MODES": 2},
         {"OUTPUT": ".tif", "ERROR_SHORT": ".tif", "ERROR_LONG": ".tif", "FLAGS": ".tif"},
@@ -76,6 +80,7 @@ STACKS = dict(
     accumulate="INPUT",
     consistency="FINE",
     correctresiduals="PREDICTION",
+    droughtindex="INPUT",
     fillgaps="INPUT",
     monthlystack="INPUTS",
     preparepredictors="INPUTS",
@@ -287,6 +292,8 @@ def test_every_algorithm_that_takes_a_stack(refusals, name, kind):
         ("validatewells", {"SPECIFIC_YIELD": ["here", 1, 2, 3, 4, 5]}, "'here'"),
         ("waterbalance", {"BASELINE_START": "soon"}, "soon"),
         ("trend", {"CORRECTION": "ar9"}, "CORRECTION is 'ar9'; give one of ar1, none"),
+        ("droughtindex", {"METHOD": "spi"}, "METHOD is 'spi'; give one of grace_dsi, ggdi"),
+        ("droughtindex", {"MINIMUM_YEARS": 10}, "no calendar month has more than 6 years"),
         ("seasonality", {"MINIMUM_MONTHS": 13}, "MINIMUM_MONTHS is 13; give a whole number from 1 to 12"),
         ("preparepredictors", {"NAMES": "a,b"}, "2 names were given for 1 input"),
     ],

@@ -51,6 +51,10 @@ PROMISED = {
         {"INPUT", "MINIMUM_MONTHS"},
         {"OUTPUT", "MAXIMUM", "REPORT", "SHARE_ABOVE_50", "SHARE_ABOVE_66", "MEAN"},
     ),
+    "droughtindex": (
+        {"INPUT", "METHOD", "DETREND", "BASELINE_START", "BASELINE_END", "MINIMUM_YEARS"},
+        {"OUTPUT", "CLASSES", "SPELLS", "AREAS", "REPORT", "DROUGHT_SHARE", "WORST_SHARE"},
+    ),
     "sampleregion": ({"SEED", "SIZE"}, {"FOLDER"}),
     "checkenvironment": (set(), {"REPORT"}),
 }

@@ -1,4 +1,6 @@
-"""Analyses of real monthly grids of Bangladesh against loops with pandas."""
+"""Analyses of real monthly grids of Bangladesh, and of California's series, against loops with pandas."""
+
+import csv
 
 import numpy as np
 import pytest
@@ -57,3 +59,47 @@ def test_seasonal_contribution(stacks, tables, tmp_path, name):
     # the monsoon, June to October, fills the delta
     assert np.isin(months[np.isfinite(months)], [7, 8, 9, 10]).mean() > 0.98
     assert result.shares_above[50.0] > 90
+
+
+@pytest.mark.parametrize("name", ["groundwater", "twsa"])
+@pytest.mark.parametrize("method", ["grace_dsi", "ggdi"])
+def test_drought_index(stacks, tables, tmp_path, name, method):
+    from gwsa_qgis.steps.droughtindex import droughtindex
+
+    result = droughtindex(stacks[name], tmp_path / "index.tif", method=method)
+    by_month = tables[name].groupby(tables[name].index.month)
+    deviation = tables[name] - by_month.transform("mean")
+    expected = deviation / by_month.transform("std")
+    if method == "ggdi":
+        expected = (deviation - deviation.mean()) / deviation.std()
+    with MonthlyStack(result.output) as stack:
+        np.testing.assert_allclose(stack.read().reshape(stack.bands, -1), expected, rtol=2e-4, atol=1e-4)
+    print(f"{name}, {method}: {result.drought_share:.1f} % in drought, worst {result.worst_month}")
+
+
+def test_california_is_driest_when_its_droughts_were(shared_data, tmp_path):
+    """The droughts of 2012 to 2016 and 2020 to 2022 stand out of JPL's series of total water storage."""
+    from gwsa_qgis.rasters.grid import Grid, geographic_crs
+    from gwsa_qgis.rasters.stack import write_stack
+    from gwsa_qgis.steps.droughtindex import droughtindex
+
+    found = sorted(
+        (shared_data / "california_jpl").glob("*california_2004-01_to_2026-01*overlap_only_monthly_unsm*.csv")
+    )
+    if not found:
+        pytest.skip("the California series is not there")
+    with found[0].open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    there = np.array([row["date"][:7] for row in rows], "datetime64[M]")
+    months = np.arange(there[0], there[-1] + 1)
+    values = np.full((months.size, 1, 1), np.nan)
+    values[(there - there[0]).astype(int), 0, 0] = [float(row["total water storage"]) for row in rows]
+    grid = Grid(-120.0, 37.0, 1.0, 1.0, 1, 1, geographic_crs())
+    stack = write_stack(tmp_path / "california.tif", grid, months, values, unit="km3")
+    result = droughtindex(stack, tmp_path / "index.tif", classes=tmp_path / "classes.tif")
+    years = months.astype("datetime64[Y]").astype(int) + 1970
+    yearly = {year: np.nanmean(result.mean_index[years == year]) for year in range(2004, 2026)}
+    print({year: round(float(value), 2) for year, value in yearly.items()})
+    driest = sorted(yearly, key=yearly.get)[:4]
+    assert set(driest) <= {2014, 2015, 2016, 2021, 2022}
+    assert yearly[2006] > 0.8 and yearly[2011] > 0.8
