@@ -178,6 +178,11 @@ def _points_of_layer(
     return names, np.array(x, float), np.array(y, float), np.array(specific_yield, float), crs
 
 
+def to_crs(longitude: np.ndarray, latitude: np.ndarray, crs: str) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates in another CRS (WKT) of places given in degrees (WGS 84)."""
+    return _transform(longitude, latitude, geographic_crs(), crs)
+
+
 def _transform(x: np.ndarray, y: np.ndarray, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates in another CRS, east first; unchanged where the map has none."""
     if not target or not x.size:

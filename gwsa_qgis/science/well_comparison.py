@@ -10,6 +10,7 @@ import numpy as np
 from gwsa_qgis.errors import NoUsableData
 from gwsa_qgis.science.scores import Scores, score
 from gwsa_qgis.science.theil_sen import theil_sen
+from gwsa_qgis.science.well_bootstrap import Intervals, agreement_intervals, mean_interval
 from gwsa_qgis.science.well_scores import Agreement, Perturbation, agreement, gain, perturb_yield, series_agreement
 from gwsa_qgis.science.wells import Bins, anomalies, group_means, quantile_bins
 
@@ -46,8 +47,10 @@ class WellComparison:
     supports : dict of str to Support
     trend, series : dict of (str, str) to Agreement
         Of trends, and of all steps of all series; `series` is empty for yearly levels.
-    regions : dict of str to Agreement
-        Trends of the first map at cells, by region.
+    regions : dict of str to (dict of str to Agreement)
+        Trends of each map at cells, by region.
+    intervals : dict of (str, str, str) to Intervals
+        Of what ("trend" or "series"), support and map: 95 % intervals over blocks.
     bins : dict of str to Bins
         Quantile bins of the cells' trends by map; empty with too few cells.
     binned : dict of str to Scores
@@ -56,6 +59,8 @@ class WellComparison:
         Gain of the first map over the second at each well; NaN where there is none.
     share_improved : float
         Share of wells where it is positive; NaN without.
+    share_interval, gain_interval : ndarray, shape (2,)
+        95 % intervals over blocks of that share and of the mean gain.
     perturbation : dict of str to Perturbation
         Random specific yields, one for each region, or for each cell.
     """
@@ -63,11 +68,14 @@ class WellComparison:
     supports: dict[str, Support]
     trend: dict[tuple[str, str], Agreement]
     series: dict[tuple[str, str], Agreement]
-    regions: dict[str, Agreement]
+    regions: dict[str, dict[str, Agreement]]
+    intervals: dict[tuple[str, str, str], Intervals]
     bins: dict[str, Bins]
     binned: dict[str, Scores]
     gain: np.ndarray
     share_improved: float
+    share_interval: np.ndarray
+    gain_interval: np.ndarray
     perturbation: dict[str, Perturbation]
 
 
@@ -77,6 +85,7 @@ def compare(
     cells: np.ndarray,
     regions: Sequence[str],
     *,
+    blocks: np.ndarray | None = None,
     steps_per_year: int = 12,
     bins: int = 15,
     spread: float = 0.2,
@@ -94,6 +103,8 @@ def compare(
     cells : ndarray of int, shape (n_wells,)
         Coarse cell of each well.
     regions : sequence of str, length n_wells
+    blocks : ndarray of int, shape (n_wells,), optional
+        Wells that are drawn together for intervals; the cells where not given.
     steps_per_year : int
         12 for months, 1 for years. Yearly series give trends alone: they cannot judge seasons.
 
@@ -111,15 +122,26 @@ def compare(
     single = _support(storage, maps, common, steps_per_year)
     averaged, at_cells, cell_regions = _average(single, cells, regions, steps_per_year)
     supports = {SINGLE: single, CELL: averaged}
-    trend, series = {}, {}
+    blocks = np.asarray(cells if blocks is None else blocks)
+    # a cell belongs to the block of its first well
+    blocks_of = {SINGLE: blocks, CELL: blocks[np.unique(cells, return_index=True)[1]]}
+    sampling = {"draws": draws, "seed": seed}
+    trend, series, intervals = {}, {}, {}
     for label, support in supports.items():
         for name in names:
-            trend[label, name] = agreement(support.well_trend, support.map_trends[name])
+            pair = support.well_trend, support.map_trends[name]
+            trend[label, name] = agreement(*pair)
+            intervals["trend", label, name] = agreement_intervals(*pair, blocks_of[label], **sampling)
             if steps_per_year > 1:
-                series[label, name] = agreement(support.wells.ravel(), support.maps[name].ravel())
+                pair = support.wells, support.maps[name]
+                series[label, name] = agreement(*(values.ravel() for values in pair))
+                intervals["series", label, name] = agreement_intervals(*pair, blocks_of[label], **sampling)
     first = averaged.map_trends[names[0]]
     by_region = {
-        region: agreement(averaged.well_trend[cell_regions == region], first[cell_regions == region])
+        region: {
+            name: agreement(averaged.well_trend[cell_regions == region], trends[cell_regions == region])
+            for name, trends in averaged.map_trends.items()
+        }
         for region in dict.fromkeys(regions)
     }
     found_bins = {}
@@ -127,16 +149,20 @@ def compare(
         found_bins = {name: quantile_bins(averaged.map_trends[name], averaged.well_trend, bins) for name in names}
     improved = _gain_at_wells(single, names)
     _, region_number = np.unique(cell_regions, return_inverse=True)
-    options = {"spread": spread, "draws": draws, "seed": seed}
+    better = np.where(np.isfinite(improved), improved > 0, np.nan)
+    options = {"spread": spread, **sampling}
     return WellComparison(
         supports,
         trend,
         series,
         by_region,
+        intervals,
         found_bins,
         {name: score(found.y, found.x) for name, found in found_bins.items()},
         improved,
-        float((improved[np.isfinite(improved)] > 0).mean()) if np.isfinite(improved).any() else np.nan,
+        float(np.nanmean(better)) if np.isfinite(improved).any() else np.nan,
+        mean_interval(better, blocks, **sampling),
+        mean_interval(improved, blocks, **sampling),
         {
             "region": perturb_yield(first, averaged.well_trend, region_number.ravel(), **options),
             "cell": perturb_yield(first, averaged.well_trend, np.arange(at_cells.size), **options),

@@ -16,6 +16,8 @@ from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.rasters.writing import together
+from gwsa_qgis.science.fitted_yield import FittedYield, fitted_yields
+from gwsa_qgis.science.well_bootstrap import degree_squares
 from gwsa_qgis.science.well_comparison import CELL, SINGLE, WellComparison, compare
 from gwsa_qgis.science.wells import SPECIFIC_YIELD_TABLE
 from gwsa_qgis.steps.text_outputs import stage_text
@@ -39,6 +41,8 @@ class ValidateWellsResult:
         Wells left out, by reason.
     comparison : WellComparison
         All figures.
+    fitted : dict of str to FittedYield
+        Specific yield that would suit the map best, by region.
     """
 
     metrics: Path | None
@@ -48,6 +52,7 @@ class ValidateWellsResult:
     cells: int
     dropped: dict[str, int]
     comparison: WellComparison
+    fitted: dict[str, FittedYield]
 
 
 def validatewells(
@@ -69,6 +74,7 @@ def validatewells(
     x_field: str = "",
     y_field: str = "",
     yield_field: str = "",
+    yield_raster: str | Path | None = None,
     levels_id_field: str = "",
     date_field: str = "",
     value_field: str = "",
@@ -76,6 +82,7 @@ def validatewells(
     minimum_share: float = 0.25,
     yield_spread: float = 0.2,
     draws: int = 1000,
+    block_degrees: float = 2.0,
     seed: int = 0,
     progress: ProgressFunction | None = None,
 ) -> ValidateWellsResult:
@@ -103,13 +110,18 @@ def validatewells(
         Depth to water (positive down), head or level (positive up), or anomaly (positive up).
     level_unit : {"m", "cm", "mm", "ft"}
     id_field, x_field, y_field, yield_field : str
-        Columns of `wells`, found by their usual names where empty. A well's own specific yield comes before the table.
+        Columns of `wells`, found by their usual names where empty.
+    yield_raster : path, optional
+        Raster of specific yield, shares of 0 to 1. A well's own specific yield comes first, then the raster, then the
+        table.
     levels_id_field, date_field, value_field : str
         Columns of a long table of levels.
     minimum_years, minimum_share : float
         Wells need readings over this span, and in this share of its months (many networks measure every other month).
     yield_spread, draws, seed
         Random specific yields: factors of 1 +- `yield_spread`.
+    block_degrees : float
+        Wells in one square of so many degrees are drawn together for the intervals.
 
     Raises
     ------
@@ -123,6 +135,8 @@ def validatewells(
         raise InvalidParameter(f"{bins} bins were asked for", "give at least 2")
     if output:
         require_geopackage(output)
+    if not block_degrees > 0:
+        raise InvalidParameter(f"BLOCK_DEGREES is {block_degrees:g}", "give a positive size, such as 2")
     table = read_yield_table(specific_yield) if specific_yield else SPECIFIC_YIELD_TABLE
     with ExitStack() as files:
         stack = files.enter_context(MonthlyStack(gwsa))
@@ -138,6 +152,7 @@ def validatewells(
             stack,
             coarse_stack,
             table,
+            yield_raster=yield_raster,
             start=start,
             end=end,
             minimum_years=minimum_years,
@@ -145,15 +160,23 @@ def validatewells(
             report=say,
         )
         crs = stack.grid.crs
+    blocks = degree_squares(data.points.longitude, data.points.latitude, block_degrees)
     options = {"bins": bins, "spread": yield_spread, "draws": draws, "seed": seed}
     comparison = compare(
-        data.storage, data.maps, data.cells, data.regions, steps_per_year=data.steps_per_year, **options
+        data.storage,
+        data.maps,
+        data.cells,
+        data.regions,
+        blocks=blocks,
+        steps_per_year=data.steps_per_year,
+        **options,
     )
+    fitted = fitted_yields(data.levels, data.maps[FINE], data.regions, blocks, draws=draws, seed=seed)
     _tell_result(say, data, comparison, bins)
     with together() as outputs:
-        stage_text(outputs, metrics, metrics_csv(comparison))
+        stage_text(outputs, metrics, metrics_csv(comparison, fitted))
         if report:
-            stage_text(outputs, report, wells_page(data, comparison, str(gwsa)).render())
+            stage_text(outputs, report, wells_page(data, comparison, fitted, str(gwsa)).render())
         if output:
             write_points(output, data.points.x, data.points.y, crs, _attributes(data, comparison))
     say(1.0)
@@ -163,6 +186,7 @@ def validatewells(
         len(comparison.supports[CELL].well_trend),
         data.dropped,
         comparison,
+        fitted,
     )
 
 

@@ -11,10 +11,12 @@ import numpy as np
 from gwsa_qgis.errors import InvalidMonths, InvalidParameter, NoUsableData
 from gwsa_qgis.months import calendar_year
 from gwsa_qgis.products.tables import find_column, read_table, to_number
-from gwsa_qgis.products.wells import WellLevels, WellPoints
+from gwsa_qgis.products.wells import WellLevels, WellPoints, to_crs
 from gwsa_qgis.progress import Reporter
+from gwsa_qgis.rasters.grid import geographic_crs
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.points import cells_of_points, read_points, read_points_bilinear
+from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.stack import MonthlyStack, common_months
 from gwsa_qgis.science.wells import (
     YieldRegion,
@@ -42,8 +44,10 @@ class WellData:
     months : (n_steps,) datetime64[M]
         Months, or July of each year for yearly levels.
     steps_per_year : int
+    levels : ndarray
+        Level anomaly, cm, positive up.
     storage : ndarray
-        Storage anomaly, cm.
+        Storage anomaly, cm: levels times specific yield.
     maps : dict of str to ndarray
         Maps at the wells, the fine one first, cm.
     cells : ndarray of int
@@ -59,6 +63,7 @@ class WellData:
     points: WellPoints
     months: np.ndarray
     steps_per_year: int
+    levels: np.ndarray
     storage: np.ndarray
     maps: dict[str, np.ndarray]
     cells: np.ndarray
@@ -75,6 +80,7 @@ def prepare_wells(
     coarse: MonthlyStack | None,
     table: Sequence[YieldRegion],
     *,
+    yield_raster: str | Path | None = None,
     start: str | None,
     end: str | None,
     minimum_years: float,
@@ -126,12 +132,17 @@ def prepare_wells(
         cells, series_of = _read_coarse(coarse, months, kept, report)
         maps |= {name: read(values) for name, values in series_of.items()}
     yields, regions = specific_yield(kept.longitude, kept.latitude, table)
+    if yield_raster:
+        mapped = _yields_of_raster(yield_raster, kept)
+        report.say(f"{np.isfinite(mapped).sum()} of {mapped.size} wells take their specific yield from {yield_raster}")
+        yields = np.where(np.isfinite(mapped), mapped, yields)
     yields = np.where(np.isfinite(kept.specific_yield), kept.specific_yield, yields)
     anomaly = anomalies(series[chosen])
     return WellData(
         kept,
         months if years is None else years,
         steps_per_year,
+        anomaly,
         storage_change(anomaly, yields),
         maps,
         cells,
@@ -140,6 +151,29 @@ def prepare_wells(
         count_outliers(anomaly),
         dropped,
     )
+
+
+def _yields_of_raster(path: str | Path, points: WellPoints) -> np.ndarray:
+    """Specific yield of the raster's cell at each well, (n_wells,); NaN outside and on NoData.
+
+    Raises
+    ------
+    InvalidParameter
+        If a value is no share of 0 to 1.
+    """
+    with Raster(path) as raster:
+        crs = raster.grid.crs or geographic_crs()
+        row, column, inside = cells_of_points(raster.grid, *to_crs(points.longitude, points.latitude, crs))
+        values = np.full(row.size, np.nan)
+        for number in np.flatnonzero(inside):
+            here = slice(row[number], row[number] + 1), slice(column[number], column[number] + 1)
+            values[number] = raster.read(*here, [0])[0, 0, 0]
+    wrong = values[(values <= 0) | (values >= 1)]
+    if wrong.size:
+        raise InvalidParameter(
+            f"the specific yield raster {path} has {wrong[0]:g} at a well", "give shares between 0 and 1, not percent"
+        )
+    return values
 
 
 def read_yield_table(table: str | Path | Sequence[object]) -> list[YieldRegion]:

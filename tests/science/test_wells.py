@@ -175,7 +175,7 @@ def test_comparison_finds_the_trend_that_was_put_in():
     assert found.trend[CELL, "coarse"].slope == pytest.approx(0.5, abs=1e-9)
     assert found.series[SINGLE, "fine"].rmse == pytest.approx(0, abs=1e-9)
     assert found.share_improved == 1.0
-    assert found.regions["b"].n == 20
+    assert found.regions["b"]["coarse"].n == 20
     assert len(found.bins["fine"].x) == 5
 
 

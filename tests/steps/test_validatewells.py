@@ -7,6 +7,7 @@ from scipy.stats import theilslopes
 from gwsa_qgis.errors import GwsaError, InvalidMonths, InvalidParameter, NoUsableData, UnreadableInput
 from gwsa_qgis.months import month_range
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
+from gwsa_qgis.rasters.raster import write_single
 from gwsa_qgis.rasters.stack import write_stack
 from gwsa_qgis.science.well_comparison import CELL, SINGLE
 from gwsa_qgis.steps.validatewells import validatewells
@@ -119,6 +120,43 @@ def test_same_seed_same_bytes(scene, tmp_path):
     first, second = (run(scene, metrics=tmp_path / f"{name}.csv").metrics.read_bytes() for name in "ab")
     assert first == second
     assert run(scene, metrics=tmp_path / "c.csv", seed=1).metrics.read_bytes() != first
+
+
+def test_a_raster_of_specific_yield_comes_before_the_table(scene, tmp_path):
+    grid = Grid(-104.0, 40.0, 1.0, 1.0, 2, 2, geographic_crs())
+    write_single(tmp_path / "sy.tif", grid, np.array([[0.05, 0.1], [0.2, np.nan]], np.float32))
+    result = run(scene, yield_raster=tmp_path / "sy.tif", output=tmp_path / "w.gpkg")
+    from osgeo import ogr
+
+    dataset = ogr.Open(str(tmp_path / "w.gpkg"))
+    found = {round(feature["sy"], 6) for feature in dataset.GetLayer(0)}
+    assert found == {0.05, 0.1, 0.2, 0.16}
+    assert result.wells == N_WELLS - 6
+    write_single(tmp_path / "percent.tif", grid, np.full((2, 2), 12, np.float32))
+    with pytest.raises(InvalidParameter, match="12 at a well.*not percent"):
+        run(scene, yield_raster=tmp_path / "percent.tif")
+
+
+def test_the_yield_that_made_the_wells_is_fitted_and_reported(scene, tmp_path):
+    result = run(scene, block_degrees=0.25, metrics=tmp_path / "m.csv", report=tmp_path / "r.html")
+    found = result.fitted["North America"]
+    assert found.value == pytest.approx(0.16, rel=0.03)  # 1 / 16 m of level a cm, with some noise
+    assert found.low < found.value < found.high
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "cannot judge it" in page and "95 % intervals by bootstrap" in page
+    with (tmp_path / "m.csv").open() as file:
+        rows = {(row["what"], row["support"], row["map"]): row for row in csv.DictReader(file)}
+    plain = float(rows["trend (cm/yr)", "cell", "fine map"]["r2"])
+    low, high = (
+        float(rows[f"trend (cm/yr), {end} over blocks", "cell", "fine map"]["r2"]) for end in ("2.5 %", "97.5 %")
+    )
+    assert low <= plain <= high
+    assert float(rows["fitted specific yield", "well, North America", "fine map"]["r2"]) == pytest.approx(found.value)
+
+
+def test_blocks_need_a_size(scene):
+    with pytest.raises(InvalidParameter, match="BLOCK_DEGREES is 0"):
+        run(scene, block_degrees=0)
 
 
 def test_specific_yield_may_be_given(scene, tmp_path):
