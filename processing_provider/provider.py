@@ -32,6 +32,7 @@ ALGORITHMS = (
     ("uncertainty", "Uncertainty"),
     ("consistency", "Consistency"),
     ("validatewells", "ValidateWells"),
+    ("projectreport", "ProjectReport"),
     ("trend", "Trend"),
     ("seasonality", "Seasonality"),
     ("droughtindex", "DroughtIndex"),

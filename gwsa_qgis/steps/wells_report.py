@@ -46,25 +46,25 @@ def metric_rows(comparison: WellComparison) -> list[tuple]:
 
 
 def metrics_csv(comparison: WellComparison, fitted: dict[str, FittedYield]) -> str:
-    """All scores as CSV."""
+    """All scores as CSV; figures that are no scores stand in column ``r2`` of rows that say what they are."""
+    rows = metric_rows(comparison)
+    pair, number = f"{FINE} over {COARSE}", int(np.isfinite(comparison.gain).sum())
+    if np.isfinite(comparison.share_improved):
+        shares = (comparison.share_improved, *comparison.share_interval)
+        means = (float(np.nanmean(comparison.gain)), *comparison.gain_interval)
+        for what, values in (("share of wells improved", shares), ("mean gain", means)):
+            for label, value in zip(("", ", 2.5 % over blocks", ", 97.5 % over blocks"), values, strict=True):
+                rows.append((what + label, SINGLE, pair, number, float(value)))
+    for region, found in fitted.items():
+        named = (("", found.value), (", 2.5 % over blocks", found.low), (", 97.5 % over blocks", found.high))
+        for label, value in named:
+            rows.append((f"fitted specific yield{label}", f"{SINGLE}, {region}", FINE, found.wells, value))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(HEADER)
-    for row in metric_rows(comparison):
-        writer.writerow([f"{float(cell):.10g}" if isinstance(cell, float) else cell for cell in row])
-    if np.isfinite(comparison.share_improved):
-        values = (f"{comparison.share_improved:.10g}", f"{np.nanmean(comparison.gain):.10g}")
-        for what, value in zip(("share of wells improved", "mean gain"), values, strict=True):
-            writer.writerow([what, SINGLE, f"{FINE} over {COARSE}", np.isfinite(comparison.gain).sum(), value])
-        ends = zip(("2.5 %", "97.5 %"), comparison.share_interval, comparison.gain_interval, strict=True)
-        for label, share, mean in ends:
-            for what, value in (("share of wells improved", share), ("mean gain", mean)):
-                named = f"{what}, {label} over blocks"
-                writer.writerow([named, SINGLE, f"{FINE} over {COARSE}", "", f"{value:.10g}"])
-    for region, found in fitted.items():
-        for what in ("value", "low", "high"):
-            named = {"value": "fitted specific yield", "low": "fitted Sy, 2.5 %", "high": "fitted Sy, 97.5 %"}[what]
-            writer.writerow([named, f"{SINGLE}, {region}", FINE, found.wells, f"{getattr(found, what):.10g}"])
+    for row in rows:
+        texts = [f"{float(cell):.10g}" if isinstance(cell, float) else cell for cell in row]
+        writer.writerow([*texts, *[""] * (len(HEADER) - len(texts))])
     return buffer.getvalue()
 
 

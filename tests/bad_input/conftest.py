@@ -48,6 +48,7 @@ STEPS = {
         {"inputs": ["corrected"], "template": "template", "factor": 2, "mask": "mask"},
         {"fine": "", "coarse": ""},
     ),
+    "projectreport": ({"gwsa": "corrected", "model": "model"}, {"report": ".html", "json_file": ".json"}),
     "sampleregion": ({"size": 2, "factor": 2, "start": "2004-01", "end": "2004-06"}, {"folder": ""}),
     "seasonality": ({"input": "corrected"}, {"output": ".tif", "maximum": ".tif", "report": ".html"}),
     "trainmodels": (

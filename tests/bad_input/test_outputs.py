@@ -22,6 +22,7 @@ NAMES = (
     "monthlystack",
     "predict",
     "preparepredictors",
+    "projectreport",
     "sampleregion",
     "seasonality",
     "trainmodels",

@@ -44,6 +44,7 @@ NAMES = (
     "monthlystack",
     "predict",
     "preparepredictors",
+    "projectreport",
     "seasonality",
     "trainmodels",
     "trend",

@@ -155,6 +155,7 @@ def cases(region, work) -> dict[str, dict]:
         },
         "consistency": {"FINE": work["corrected"], "COARSE": work["gwsa"], "AQUIFERS": work["classes_coarse"]},
         "validatewells": {"GWSA": work["corrected"], "COARSE": work["gwsa"], **well_files, "BINS": 3},
+        "projectreport": {"GWSA": work["corrected"], "COARSE": work["gwsa"], "MODEL": work["model"]},
         "trend": {"INPUT": work["corrected"]},
         "seasonality": {"INPUT": work["corrected"]},
         "droughtindex": {"INPUT": work["corrected"]},

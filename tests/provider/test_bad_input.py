@@ -51,6 +51,7 @@ ALGORITHMS = {
         {"INPUTS": ["corrected"], "TEMPLATE": "template", "FACTOR": 2, "MASK": "mask"},
         {"FINE": "", "COARSE": ""},
     ),
+    "projectreport": ({"GWSA": "corrected", "MODEL": "model"}, {"REPORT": ".html", "JSON": ".json"}),
     "sampleregion": ({"SIZE": 2, "FACTOR": 2, "START": "2004-01", "END": "2004-06"}, {"FOLDER": ""}),
     "seasonality": ({"INPUT": "corrected"}, {"OUTPUT": ".tif", "MAXIMUM": ".tif", "REPORT": ".html"}),
     "trainmodels": (
@@ -84,6 +85,7 @@ STACKS = dict(
     fillgaps="INPUT",
     monthlystack="INPUTS",
     preparepredictors="INPUTS",
+    projectreport="GWSA",
     seasonality="INPUT",
     trainmodels="TARGET",
     trend="INPUT",

@@ -36,6 +36,10 @@ PROMISED = {
         {"PREDICTION", "TARGET", "METHOD", "MASCONS"},
         {"OUTPUT", "CLOSURE", "CLOSURE_RMSE_BEFORE", "CLOSURE_RMSE_AFTER"},
     ),
+    "projectreport": (
+        {"GWSA", "TITLE", "COARSE", "MODEL", "CLOSURE", "CONSISTENCY", "WELLS", "SLOPE", "P_VALUE", "UNCERTAINTY"},
+        {"REPORT", "JSON"},
+    ),
     "uncertainty": (
         {"GWSA", "MODEL", "PREDICTORS", "AQUIFERS", "MASK", "MASCONS", "GRACE_UNCERTAINTY", "GRACE_ERROR"}
         | {"ERROR_SHORT", "ERROR_LONG", "FLAGS", "LAND_SPREAD", "LEVEL"},

@@ -25,7 +25,7 @@ from qgis.core import (
 NAMES = (
     *("importgrace", "importgldas", "monthlystack", "accumulate", "watermask", "glaciermask", "basemask", "applymask"),
     *("aquiferclasses", "preparepredictors", "fillgaps", "waterbalance", "trainmodels", "predict", "correctresiduals"),
-    *("uncertainty", "consistency", "validatewells", "trend", "sampleregion", "checkenvironment"),
+    *("uncertainty", "consistency", "validatewells", "projectreport", "trend", "sampleregion", "checkenvironment"),
     *("seasonality", "droughtindex"),
 )
 

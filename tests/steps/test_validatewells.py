@@ -151,6 +151,7 @@ def test_the_yield_that_made_the_wells_is_fitted_and_reported(scene, tmp_path):
         float(rows[f"trend (cm/yr), {end} over blocks", "cell", "fine map"]["r2"]) for end in ("2.5 %", "97.5 %")
     )
     assert low <= plain <= high
+    assert {len(line) for line in csv.reader((tmp_path / "m.csv").open())} == {11}
     assert float(rows["fitted specific yield", "well, North America", "fine map"]["r2"]) == pytest.approx(found.value)
 
 
