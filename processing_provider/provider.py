@@ -35,6 +35,7 @@ ALGORITHMS = (
     ("projectreport", "ProjectReport"),
     ("trend", "Trend"),
     ("seasonality", "Seasonality"),
+    ("latitudeprofile", "LatitudeProfile"),
     ("droughtindex", "DroughtIndex"),
     ("sampleregion", "SampleRegion"),
     ("checkenvironment", "CheckEnvironment"),

@@ -39,6 +39,7 @@ STEPS = {
         {"sms": ".tif", "swe": ".tif", "cws": ".tif"},
     ),
     "importgrace": ({"input": "text"}, {"output": ".tif", "land_mask": ".tif", "mascons": ".tif"}),
+    "latitudeprofile": ({"input": "corrected"}, {"mean": ".tif", "profile": ".csv", "report": ".html"}),
     "monthlystack": ({"inputs": ["gwsa"]}, {"output": ".tif"}),
     "predict": (
         {"model": "model", "predictors": "fine", "aquifers": "classes", "mask": "mask"},

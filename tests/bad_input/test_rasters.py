@@ -12,7 +12,7 @@ STACKS = [
     *[("correctresiduals", "target"), ("fillgaps", "input"), ("trainmodels", "target"), ("trend", "input")],
     *[("validatewells", "gwsa"), ("validatewells", "coarse"), ("waterbalance", "twsa"), ("waterbalance", "sms")],
     *[("waterbalance", "swe"), ("waterbalance", "cws"), ("waterbalance", "observed"), ("seasonality", "input")],
-    *[("droughtindex", "input")],
+    *[("droughtindex", "input"), ("latitudeprofile", "input")],
 ]
 RASTERS = [
     *[("applymask", "input"), ("applymask", "mask"), ("aquiferclasses", "template"), ("glaciermask", "template")],
@@ -41,6 +41,7 @@ NAMES = (
     "droughtindex",
     "fillgaps",
     "glaciermask",
+    "latitudeprofile",
     "monthlystack",
     "predict",
     "preparepredictors",
@@ -98,7 +99,8 @@ def test_files_that_are_no_rasters(step, name, argument, kind):
 
 
 @pytest.mark.parametrize(
-    "name", ["accumulate", "trend", "applymask", "monthlystack", "fillgaps", "seasonality", "droughtindex"]
+    "name",
+    ["accumulate", "trend", "applymask", "monthlystack", "fillgaps", "seasonality", "droughtindex", "latitudeprofile"],
 )
 @pytest.mark.parametrize("share", [0.2, 0.6])
 def test_files_cut_off(step, tmp_path, name, share):
@@ -154,7 +156,7 @@ def test_too_few_months(step):
     [
         *[("accumulate", "input"), ("consistency", "fine"), ("consistency", "coarse"), ("correctresiduals", "target")],
         *[("fillgaps", "input"), ("trainmodels", "target"), ("trend", "input"), ("monthlystack", "inputs")],
-        *[("seasonality", "input"), ("droughtindex", "input")],
+        *[("seasonality", "input"), ("droughtindex", "input"), ("latitudeprofile", "input")],
         *[
             ("validatewells", "gwsa"),
             ("waterbalance", "twsa"),

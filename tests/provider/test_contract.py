@@ -55,6 +55,19 @@ PROMISED = {
         {"INPUT", "MINIMUM_MONTHS"},
         {"OUTPUT", "MAXIMUM", "REPORT", "SHARE_ABOVE_50", "SHARE_ABOVE_66", "MEAN"},
     ),
+    "latitudeprofile": (
+        {"INPUT", "BAND_HEIGHT", "PERIODS", "MINIMUM_SHARE"},
+        {
+            "MEAN",
+            "PROFILE",
+            "REPORT",
+            "AREA_MEAN",
+            "LOWEST_MEAN",
+            "LOWEST_LATITUDE",
+            "HIGHEST_MEAN",
+            "HIGHEST_LATITUDE",
+        },
+    ),
     "droughtindex": (
         {"INPUT", "METHOD", "DETREND", "BASELINE_START", "BASELINE_END", "MINIMUM_YEARS"},
         {"OUTPUT", "CLASSES", "SPELLS", "AREAS", "REPORT", "DROUGHT_SHARE", "WORST_SHARE"},

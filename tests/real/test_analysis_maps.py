@@ -22,8 +22,9 @@ def stacks(shared_data, tmp_path_factory):
     if not source.is_dir():
         pytest.skip("the Bangladesh grids are not there")
     folder = tmp_path_factory.mktemp("bangladesh")
-    for name, file in (("groundwater", CLSM), ("twsa", TWSA)):
-        monthlystack([source / file], folder / f"{name}.tif", product="generic", scale=0.1, offset=0, unit="cm")
+    # metres and millimetres, which the files do not say
+    for name, file, scale in (("groundwater", CLSM, 100), ("twsa", TWSA, 0.1)):
+        monthlystack([source / file], folder / f"{name}.tif", product="generic", scale=scale, offset=0, unit="cm")
     return {name: folder / f"{name}.tif" for name in ("groundwater", "twsa")}
 
 
@@ -59,6 +60,32 @@ def test_seasonal_contribution(stacks, tables, tmp_path, name):
     # the monsoon, June to October, fills the delta
     assert np.isin(months[np.isfinite(months)], [7, 8, 9, 10]).mean() > 0.98
     assert result.shares_above[50.0] > 90
+
+
+@pytest.mark.parametrize("name", ["groundwater", "twsa"])
+def test_latitude_profile(stacks, tables, tmp_path, name):
+    from gwsa_qgis.steps.latitudeprofile import latitudeprofile
+
+    result = latitudeprofile(stacks[name], tmp_path / "mean.tif", band_height=0.5, periods="2003/2008, 2009/2014")
+    with MonthlyStack(stacks[name]) as stack:
+        latitudes = np.repeat(np.round(stack.grid.latitudes(), 6), stack.grid.columns)
+    assert len({str(band.period) for band in result.bands}) == 3
+    for period in {str(band.period) for band in result.bands}:
+        mean = tables[name][period[:7] : period[-7:]].mean()
+        for band in (band for band in result.bands if str(band.period) == period):
+            inside = (latitudes >= band.south) & (latitudes < band.north) & mean.notna().to_numpy()
+            weights = np.cos(np.deg2rad(latitudes[inside]))
+            assert band.figures.mean == pytest.approx(np.average(mean[inside], weights=weights), rel=1e-4, abs=1e-4)
+            assert band.figures.count == inside.sum()
+    print(f"{name}: mean {result.area_mean:.3f} cm, lowest {result.lowest.name()}, highest {result.highest.name()}")
+    # water is lost: the second half is lower than the first, in the delta as a whole
+    first, second = (
+        np.average([band.figures.mean for band in part], weights=[band.figures.weight for band in part])
+        for part in (
+            [band for band in result.bands if str(band.period)[8:] == f"to {end}"] for end in ("2008-12", "2014-12")
+        )
+    )
+    assert second < first
 
 
 @pytest.mark.parametrize("name", ["groundwater", "twsa"])
