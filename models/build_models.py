@@ -42,7 +42,7 @@ def complete_chain(target: Path) -> Path:
         {
             "ALG_DESC": "From agencies' files to monthly fine maps of groundwater storage anomaly (cm): imports GRACE and "
             "GLDAS, fills gaps, takes land-surface storages off, masks water and ice, prepares predictors, trains, "
-            "predicts and closes the map on the data. PRESET and METHOD choose between the recommended chain and the "
+            "predicts and closes the map on the data, and writes a report of it all. PRESET and METHOD choose between the recommended chain and the "
             "published one (published with spline).",
             "ALG_CREATOR": "gwsa_qgis",
             "ALG_VERSION": "1",
@@ -220,6 +220,26 @@ def _downscale_steps(b: Builder, i: dict[str, Input]) -> None:
             "MASCONS": Output("grace", "MASCONS"),
         },
         {"OUTPUT": ("OUTPUT", "GWSA, fine"), "CLOSURE": ("CLOSURE", "Closure table")},
+        always=("CLOSURE",),
+    )
+    b.step(
+        "consistency",
+        10,
+        "consistency",
+        {"FINE": Output("corrected"), "COARSE": Output("balance"), "MASCONS": Output("grace", "MASCONS")},
+    )
+    b.step(
+        "project",
+        11,
+        "projectreport",
+        {
+            "GWSA": Output("corrected"),
+            "COARSE": Output("balance"),
+            "MODEL": Output("models", "MODEL"),
+            "CLOSURE": Output("corrected", "CLOSURE"),
+            "CONSISTENCY": Output("consistency", "METRICS"),
+        },
+        {"REPORT": ("PROJECT_REPORT", "Project report")},
     )
 
 

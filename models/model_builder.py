@@ -59,8 +59,12 @@ class Builder:
         values: dict[str, Any],
         outputs: dict[str, tuple[str, str]] | None = None,
         label: str = "",
+        always: tuple[str, ...] = (),
     ) -> None:
-        """Add a step; `outputs` maps its outputs to (name, description) of model outputs."""
+        """Add a step; `outputs` maps its outputs to (name, description) of model outputs.
+
+        Optional outputs that a later step needs must be named in `always`: else QGIS leaves them out.
+        """
         child = QgsProcessingModelChildAlgorithm(f"gwsa:{algorithm}")
         child.setChildId(name)
         child.setDescription(label or child.algorithm().displayName())
@@ -72,6 +76,7 @@ class Builder:
             model_output.setDescription(description)
             model_output.setChildId(name)
             model_output.setChildOutputName(output)
+            model_output.setMandatory(output in always)
             model_output.setPosition(QPointF(COLUMN * (column + 1), ROW * (self._rows.get(column, 0) + position / 2)))
             model_output.setSize(QSizeF(200, 30))
             final[wanted] = model_output

@@ -100,6 +100,7 @@ def run_chain(runner: Runner) -> dict[str, dict]:
                 "closure_table": ".csv",
                 "training_scores": ".csv",
                 "training_report": ".html",
+                "project_report": ".html",
                 "trained_models": ".gwsa",
                 "fine_predictors": "",
                 "coarse_predictors": "",

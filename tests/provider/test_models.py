@@ -127,6 +127,7 @@ def chain(provider, region, tmp_path_factory) -> dict:
         "aquifer_classes_coarse": str(folder / "classes_coarse.tif"),
     }
     others = ("twsa_filled", "aquifer_classes", "fine_predictors", "coarse_predictors", "trained_models")
+    reports = {"project_report": str(folder / "project.html"), "closure_table": str(folder / "closure.csv")}
     temporary = dict.fromkeys(others, "TEMPORARY_OUTPUT")
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     build = ROOT / "build"
@@ -135,13 +136,20 @@ def chain(provider, region, tmp_path_factory) -> dict:
     subprocess.run([command, "plugins", "enable", "gwsa_qgis"], env=environment, capture_output=True)
     done = subprocess.run(
         [command, "run", "gwsa:completechain", "-"],
-        input=json.dumps({"inputs": {**chain_inputs(region), **outputs, **temporary}}),
+        input=json.dumps({"inputs": {**chain_inputs(region), **outputs, **reports, **temporary}}),
         capture_output=True,
         text=True,
         env=environment,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return outputs
+    return outputs | reports
+
+
+def test_complete_chain_ends_with_a_report(chain):
+    page = Path(chain["project_report"]).read_text(encoding="utf-8")
+    for section in ("In short", "Table 3", "Closure on the coarse data", "Consistency across scales", "Methods, to paste"):
+        assert section in page
+    assert "The map was not compared with wells." in page
 
 
 def test_complete_chain_closes_on_the_mascons(chain):
