@@ -42,7 +42,8 @@ def complete_chain(target: Path) -> Path:
         {
             "ALG_DESC": "From agencies' files to monthly fine maps of groundwater storage anomaly (cm): imports GRACE and "
             "GLDAS, fills gaps, takes land-surface storages off, masks water and ice, prepares predictors, trains, "
-            "predicts and closes the map on the data, and writes a report of it all. PRESET and METHOD choose between the recommended chain and the "
+            "predicts and closes the map on the data, and writes a report of it all. "
+            "PRESET and METHOD choose between the recommended chain and the "
             "published one (published with spline).",
             "ALG_CREATOR": "gwsa_qgis",
             "ALG_VERSION": "1",

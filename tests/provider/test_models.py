@@ -147,7 +147,13 @@ def chain(provider, region, tmp_path_factory) -> dict:
 
 def test_complete_chain_ends_with_a_report(chain):
     page = Path(chain["project_report"]).read_text(encoding="utf-8")
-    for section in ("In short", "Table 3", "Closure on the coarse data", "Consistency across scales", "Methods, to paste"):
+    for section in (
+        "In short",
+        "Table 3",
+        "Closure on the coarse data",
+        "Consistency across scales",
+        "Methods, to paste",
+    ):
         assert section in page
     assert "The map was not compared with wells." in page
 
