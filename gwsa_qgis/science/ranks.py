@@ -9,10 +9,11 @@ import numpy as np
 from gwsa_qgis.errors import InvalidParameter
 
 SMALLEST_COUNT = 4
-# Ranks, buffer and counts of a block of 225 months fit a core's second-level cache; what is kept of the pairs of a
-# block of longer series stays as small.
-BLOCK_SERIES = 256
-BLOCK_PAIRS = 2**24
+# Residuals, buffer and counts of a block of 225 months fit a core's second-level cache; what is kept of the pairs of
+# a block of longer series stays as small.
+BLOCK_SERIES = 384
+BLOCK_PAIRS = 384 * 2**16
+SERIES_AT_ONCE = 2**15
 
 
 def usable_blocks(
@@ -48,28 +49,40 @@ def usable_blocks(
     months = series.shape[1]
     block = max(1, min(BLOCK_SERIES, BLOCK_PAIRS // max(1, months**2)))
     fewest = max(SMALLEST_COUNT, int(np.ceil(minimum_share * months)))
-    counts = np.isfinite(series).sum(axis=1)
-    for count in np.unique(counts[counts >= fewest]):
-        of_count = np.flatnonzero(counts == count)
-        for start in range(0, of_count.size, block):
-            rows = of_count[start : start + block]
-            values = np.asarray(series[rows], np.float64)
-            if count == months:
-                times = np.broadcast_to(np.arange(months, dtype=np.float64), values.shape)
-            else:
-                valid = np.isfinite(values)
-                times = np.nonzero(valid)[1].reshape(rows.size, count).astype(np.float64)
-                values = values[valid].reshape(rows.size, count)
-            yield rows, values, times
+    for begin in range(0, series.shape[0], SERIES_AT_ONCE):
+        counts = np.isfinite(series[begin : begin + SERIES_AT_ONCE]).sum(axis=1)
+        for count in np.unique(counts[counts >= fewest]):
+            of_count = begin + np.flatnonzero(counts == count)
+            for start in range(0, of_count.size, block):
+                rows = of_count[start : start + block]
+                yield rows, *_close_holes(np.asarray(series[rows], np.float64), count)
 
 
-def ordinal_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 0 within each row; equal values are ranked in order of time, so a tie is never an inversion."""
-    order = np.argsort(values, axis=1, kind="stable")
-    # One byte per rank, where it suffices, lets each instruction compare 32 pairs.
-    ranks = np.empty(values.shape, np.uint8 if values.shape[1] <= 256 else np.uint32)
-    np.put_along_axis(ranks, order, np.arange(values.shape[1], dtype=ranks.dtype)[None, :], axis=1)
-    return ranks
+def _close_holes(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values and months of series with `count` valid months each; the months are one row repeated where all agree."""
+    valid = np.isfinite(values)
+    if (valid == valid[0]).all():
+        times = np.flatnonzero(valid[0]).astype(np.float64)
+        values = values if count == values.shape[1] else np.ascontiguousarray(values[:, valid[0]])
+        return values, np.broadcast_to(times, values.shape)
+    times = np.nonzero(valid)[1].reshape(-1, count).astype(np.float64)
+    return values[valid].reshape(-1, count), times
+
+
+def dense_ranks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks from 0 within each row, equal ones for equal values, and the values of each row in order."""
+    order = np.argsort(values, axis=1)
+    ordered = np.take_along_axis(values, order, axis=1)
+    # One byte per rank, where it suffices, lets each instruction compare many pairs.
+    dtype = np.uint8 if values.shape[1] <= 256 else np.uint32
+    rank = np.broadcast_to(np.arange(values.shape[1], dtype=dtype), values.shape)
+    equal = ordered[:, 1:] == ordered[:, :-1]
+    if equal.any():
+        rank = rank.copy()
+        rank[:, 1:] -= equal.cumsum(axis=1, dtype=dtype)
+    ranks = np.empty(values.shape, dtype)
+    np.put_along_axis(ranks, order, rank, axis=1)
+    return ranks, ordered
 
 
 def average_ranks(values: np.ndarray) -> np.ndarray:
@@ -88,28 +101,50 @@ def average_ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def count_inversions(ranks: np.ndarray) -> np.ndarray:
-    """Number of pairs of each row whose later rank is the lower."""
-    by_time = np.ascontiguousarray(ranks.T)
-    months = by_time.shape[0]
-    counts = np.zeros_like(by_time)
+class PairTally:
+    """Sums what is true of the pairs of each series, lag by lag, in one byte a month.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (n_values, n_block): months by series.
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._bytes = np.zeros(shape, np.uint8)
+        self._totals = np.zeros(shape[1], np.int64)
+
+    def add(self, true: np.ndarray, lag: int) -> None:
+        """Add the pairs of a lag, from 1 upwards: `true[lag:]` of shape (n_values - lag, n_block)."""
+        np.add(self._bytes[lag:], true[lag:].view(np.uint8), out=self._bytes[lag:])
+        if lag % 255 == 0:
+            self._totals += self._bytes.sum(axis=0, dtype=np.int64)
+            self._bytes[:] = 0
+
+    def totals(self) -> np.ndarray:
+        """Number of true pairs of each series."""
+        return self._totals + self._bytes.sum(axis=0, dtype=np.int64)
+
+
+def count_inversions(by_time: np.ndarray) -> np.ndarray:
+    """Number of pairs of each column whose later value is the lower; by_time of shape (n_values, n_block)."""
+    tally = PairTally(by_time.shape)
     lower = np.empty(by_time.shape, bool)
-    for lag in range(1, months):
+    for lag in range(1, by_time.shape[0]):
         np.less(by_time[lag:], by_time[:-lag], out=lower[lag:])
-        np.add(counts[lag:], lower[lag:].view(np.uint8), out=counts[lag:])
-    return counts.sum(axis=0, dtype=np.int64)
+        tally.add(lower, lag)
+    return tally.totals()
 
 
-def tie_sums(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums over groups of t equal values of t(t-1)/2 (tied pairs) and of t(t-1)(2t+5), for each row."""
-    ordered = np.sort(values, axis=1)
+def tie_sums(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over groups of t equal values of t(t-1)/2 (tied pairs) and of t(t-1)(2t+5), for each ordered row."""
     equal = ordered[:, 1:] == ordered[:, :-1]
-    pairs = np.zeros(values.shape[0])
-    variance_term = np.zeros(values.shape[0])
+    pairs = np.zeros(ordered.shape[0])
+    variance_term = np.zeros(ordered.shape[0])
     rows = np.flatnonzero(equal.any(axis=1))
     if rows.size:
         # The t-th member of a group adds the difference of the sum from t-1 to t members.
-        position = np.arange(1, values.shape[1])
+        position = np.arange(1, ordered.shape[1])
         group_start = np.maximum.accumulate(np.where(equal[rows], 0, position), axis=1)
         member = position - group_start + 1.0
         pairs[rows] = (member - 1).sum(axis=1)

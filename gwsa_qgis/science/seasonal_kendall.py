@@ -76,7 +76,7 @@ def _of_block(cycle: np.ndarray) -> np.ndarray:
         s += (later > earlier).sum(axis=(1, 2)) - (later < earlier).sum(axis=(1, 2))
         slopes.append(((later - earlier) / lag).reshape(n_block, -1))
     by_season = cycle.transpose(0, 2, 1)
-    ties = tie_sums(by_season.reshape(-1, cycles))[1].reshape(n_block, -1)
+    ties = tie_sums(np.sort(by_season.reshape(-1, cycles), axis=1))[1].reshape(n_block, -1)
     var_s = kendall_variance(np.isfinite(by_season).sum(axis=2), ties).sum(axis=1)
     slopes = np.concatenate(slopes, axis=1) if slopes else np.empty((n_block, 0))
     pairs = np.isfinite(slopes).sum(axis=1)
