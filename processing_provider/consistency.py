@@ -27,6 +27,13 @@ class Consistency(GwsaAlgorithm):
         self.add_raster("AQUIFERS", "Aquifer classes, coarse", "Figures for each class. Optional.", optional=True)
         self.add_raster("MASCONS", "Native mascons", "Compare on these; on coarse cells when empty.", optional=True)
         self.add_file_output("METRICS", "Figures", "Table.", tr("CSV files (*.csv)"), optional=True)
+        self.add_raster_output(
+            "DIFFERENCE",
+            "Difference of means",
+            "Fine less coarse, multi-year mean of each coarse cell, cm.",
+            "anomaly",
+            optional=True,
+        )
         self.add_report()
         self.add_figure("R2", "R2, all months")
         self.add_figure("CC", "Correlation, all months")
@@ -43,6 +50,7 @@ class Consistency(GwsaAlgorithm):
             mascons=values.raster("MASCONS"),
             metrics=values.output_file("METRICS"),
             report=values.output_file("REPORT"),
+            difference=values.output("DIFFERENCE"),
             memory_mb=values.integer("MEMORY"),
             progress=progress,
         )

@@ -19,6 +19,7 @@ from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, pl
 from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.report.figures import scatter_panels
 from gwsa_qgis.report.html import Page
+from gwsa_qgis.report.maps import map_panels
 from gwsa_qgis.science.aggregation import block_majority, block_means
 from gwsa_qgis.science.pair_sums import PairSums
 from gwsa_qgis.science.scores import Scores, score
@@ -277,6 +278,8 @@ def _report(result: ConsistencyResult, rows: list[tuple], gathered: _Gathered, s
     labels = "coarse GWSA, multi-year mean (cm)", "fine GWSA, mean over the cell (cm)"
     page.section("Multi-year mean")
     page.figure(scatter_panels(drawn, *labels), "Fine against coarse, multi-year mean, one point a cell (Fig. 3).")
+    drawn = map_panels(gathered.grid, [("fine less coarse", estimate - actual)], "cm", diverging=True, columns=1)
+    page.figure(drawn, "Difference of the multi-year means, cell by cell.")
     page.section("Month by month")
     page.table(HEADER[2:], [row[2:] for row in rows if row[0] == "cell" and row[2] not in ("all months", "mean")])
     return page

@@ -19,7 +19,7 @@ STEPS = {
     "basemask": ({"inputs": ["mask", "classes"]}, {"output": ".tif"}),
     "consistency": (
         {"fine": "corrected", "coarse": "gwsa", "aquifers": "classes_coarse", "mascons": "mascons"},
-        {"metrics": ".csv", "report": ".html"},
+        {"metrics": ".csv", "report": ".html", "difference": ".tif"},
     ),
     "correctresiduals": (
         {"prediction": "corrected", "target": "gwsa", "mascons": "mascons"},

@@ -28,7 +28,7 @@ ALGORITHMS = {
     "basemask": ({"INPUTS": ["mask", "classes"]}, {"OUTPUT": ".tif"}),
     "consistency": (
         {"FINE": "corrected", "COARSE": "gwsa", "AQUIFERS": "classes_coarse"},
-        {"METRICS": ".csv", "REPORT": ".html"},
+        {"METRICS": ".csv", "REPORT": ".html", "DIFFERENCE": ".tif"},
     ),
     "correctresiduals": ({"PREDICTION": "corrected", "TARGET": "gwsa"}, {"OUTPUT": ".tif", "CLOSURE": ".csv"}),
     "droughtindex": (
