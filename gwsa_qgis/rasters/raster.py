@@ -199,6 +199,10 @@ class RasterWriter:
             band.WriteArray(np.ascontiguousarray(layer), column, row)
             band.FlushCache()
 
+    def read(self, row: int, column: int, rows: int, columns: int, band: int = 0) -> np.ndarray:
+        """A window of a band (from 0) that was written, (rows, columns), as the file has it."""
+        return self.dataset.GetRasterBand(band + 1).ReadAsArray(column, row, columns, rows)
+
     def close(self) -> None:
         """Flush and let go; raises RuntimeError when the disk did not take it."""
         self.dataset.FlushCache()

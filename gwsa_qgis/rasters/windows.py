@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
 from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
@@ -154,3 +156,11 @@ def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], threa
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def put_thinned(maps: np.ndarray, values: np.ndarray, window: Window, thin: int) -> None:
+    """Put every `thin`-th pixel of a window's layers into thinned maps."""
+    row, column = -window.row % thin, -window.column % thin
+    part = values[:, row::thin, column::thin]
+    first_row, first_column = -(-window.row // thin), -(-window.column // thin)
+    maps[:, first_row : first_row + part.shape[1], first_column : first_column + part.shape[2]] = part

@@ -9,7 +9,7 @@ import numpy as np
 from gwsa_qgis.months import calendar_month
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.raster import RasterWriter
-from gwsa_qgis.rasters.windows import Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.science.error_budget import carry_over
 from gwsa_qgis.steps.calibration import Calibration
 from gwsa_qgis.steps.predict_inputs import FineFiles, Readers
@@ -134,14 +134,6 @@ def find_likeness(
         ratios = np.where(spread > 0, variance / spread, np.nan)
     carry = carry_over(variance, spread, calibration.importances)
     return Likeness(ratios, carry, maps[0], maps[1], float(outside / known) if known else np.nan)
-
-
-def put_thinned(maps: np.ndarray, values: np.ndarray, window: Window, thin: int) -> None:
-    """Put every `thin`-th pixel of a window's layers into thinned maps."""
-    row, column = -window.row % thin, -window.column % thin
-    part = values[:, row::thin, column::thin]
-    first_row, first_column = -(-window.row // thin), -(-window.column // thin)
-    maps[:, first_row : first_row + part.shape[1], first_column : first_column + part.shape[2]] = part
 
 
 def _table(still: list[np.ndarray | None], moving: list[np.ndarray], valid: np.ndarray) -> np.ndarray:

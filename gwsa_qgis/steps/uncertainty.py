@@ -13,13 +13,13 @@ from gwsa_qgis.months import calendar_month
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.report.maps import MOST_PIXELS
 from gwsa_qgis.science.error_budget import normal_factor, quadrature
 from gwsa_qgis.steps.cell_errors import CellErrors, ErrorFiles
 from gwsa_qgis.steps.error_sums import ErrorSums
-from gwsa_qgis.steps.likeness import BANDS, find_likeness, put_thinned
+from gwsa_qgis.steps.likeness import BANDS, find_likeness
 from gwsa_qgis.steps.model_file import read_model
 from gwsa_qgis.steps.text_outputs import stage_text
 from gwsa_qgis.steps.uncertainty_inputs import UncertaintyJob, open_job, tell_sources
