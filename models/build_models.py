@@ -252,7 +252,8 @@ def trend_and_classes(target: Path) -> Path:
         "Models",
         {
             "ALG_DESC": "Masks a monthly stack and maps its Theil-Sen trend (cm per year), the significance corrected for "
-            "autocorrelation, the plain significance and the seven trend classes, with a report of area shares.",
+            "autocorrelation, the plain significance and the seven trend classes, with dots where trends are significant "
+            "and a report of area shares.",
             "ALG_CREATOR": "gwsa_qgis",
             "ALG_VERSION": "1",
         },
@@ -274,6 +275,7 @@ def trend_and_classes(target: Path) -> Path:
             "P_VALUE": ("P_VALUE", "Significance (p)"),
             "P_PLAIN": ("P_PLAIN", "Significance, plain test (p)"),
             "CLASSES": ("CLASSES", "Trend classes"),
+            "STIPPLES": ("STIPPLES", "Significant trends"),
             "REPORT": ("REPORT", "Trend report"),
         },
     )

@@ -22,6 +22,7 @@ from qgis.core import (
     QgsRasterShader,
     QgsRendererRange,
     QgsSingleBandPseudoColorRenderer,
+    QgsSingleSymbolRenderer,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtGui import QColor
@@ -154,6 +155,16 @@ def wells() -> None:
     save(layer, "wells")
 
 
+def stipples() -> None:
+    """Small dots that let the map below be seen."""
+    layer = QgsVectorLayer("Point?field=slope:double", "stipples", "memory")
+    symbol = QgsMarkerSymbol.createSimple(
+        {"name": "circle", "color": "0,0,0,190", "size": "0.55", "outline_style": "no"}
+    )
+    layer.setRenderer(QgsSingleSymbolRenderer(symbol))
+    save(layer, "stipples")
+
+
 def main() -> None:
     """Write all styles."""
     application = QgsApplication([], False)
@@ -189,6 +200,8 @@ def main() -> None:
         paletted(layer, classes)
         save(layer, name)
     wells()
+    stipples()
+    del layer  # QGIS may not go before its layers
     application.exitQgis()
 
 

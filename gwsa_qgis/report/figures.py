@@ -116,31 +116,6 @@ def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
 
 
 @optional_figure
-def trend_class_bars(names: Sequence[str], shares: np.ndarray, colours: Sequence[str] = TREND_COLOURS) -> bytes:
-    """Area shares of the trend classes, as the lower part of the paper's Fig. 9.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Classes, from highly significant decrease to highly significant increase.
-    shares : (n_classes,) float
-        Shares of the valid area in percent.
-    """
-    figure = new_figure(7.5, 3.6)
-    axes = figure.subplots()
-    percent = np.asarray(shares, float)
-    positions = np.arange(len(percent))
-    bars = axes.bar(positions, percent, color=list(colours)[: len(percent)], edgecolor=INK, linewidth=0.6)
-    for bar, value in zip(bars, percent, strict=True):
-        axes.text(bar.get_x() + bar.get_width() / 2, value, f"{value:.2f} %", ha="center", va="bottom", fontsize=8)
-    axes.set_xticks(positions)
-    axes.set_xticklabels([name.replace(" ", "\n") for name in names])
-    axes.set_ylim(0, max(1.12 * float(np.nanmax(percent, initial=0.0)), 1.0))
-    tidy(axes, "", "share of the valid area (%)")
-    return to_png(figure)
-
-
-@optional_figure
 def binned_wells(
     x: np.ndarray,
     y: np.ndarray,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.report.figures import new_figure, optional_figure, tidy, to_png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_PIXELS = 600  # along a side; larger maps are thinned
 
@@ -23,6 +28,22 @@ def map_panels(
     limits: tuple[float, float] | None = None,
     palette: str = "",
 ) -> bytes:
+    """Maps on one colour scale, as `map_panels_figure` draws them."""
+    options = {"diverging": diverging, "columns": columns, "limits": limits, "palette": palette}
+    return to_png(map_panels_figure(grid, panels, label, **options)[0])
+
+
+def map_panels_figure(
+    grid: Grid,
+    panels: Sequence[tuple[str, np.ndarray]],
+    label: str,
+    *,
+    diverging: bool = False,
+    columns: int = 2,
+    limits: tuple[float, float] | None = None,
+    palette: str = "",
+    width: float = 4.4,
+) -> tuple[Figure, list[Axes]]:
     """Maps on one colour scale, cut off at the 2nd and 98th percentile.
 
     Parameters
@@ -37,13 +58,20 @@ def map_panels(
         Ends of the colour scale, in place of the percentiles.
     palette : str
         Name of matplotlib's, in place of the usual one.
+    width : float
+        Of a panel, in inches.
+
+    Returns
+    -------
+    figure, axes
+        So that a caller can add to the panels.
     """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     west, south, east, north = grid.extent
     aspect = 1 / max(np.cos(np.radians((south + north) / 2)), 0.2) if grid.is_geographic else 1.0
-    height = np.clip(4.0 * aspect * (north - south) / (east - west), 1.6, 5.0)
-    figure = new_figure(4.4 * columns + 0.8, (height + 0.5) * rows)
+    height = np.clip((width - 0.4) * aspect * (north - south) / (east - west), 1.6, 1.2 * width - 0.28)
+    figure = new_figure(width * columns + 0.8, (height + 0.5) * rows)
     all_axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
     known = np.concatenate([values[np.isfinite(values)] for _, values in panels])
     low, high = np.quantile(known, [0.02, 0.98]) if known.size else (0.0, 1.0)
@@ -67,7 +95,7 @@ def map_panels(
     for axes in all_axes[len(panels) :]:
         axes.set_visible(False)
     figure.colorbar(image, ax=list(all_axes[: len(panels)]), label=label, shrink=0.8, extend=_ends(limits))
-    return to_png(figure)
+    return figure, list(all_axes[: len(panels)])
 
 
 def _ends(limits: tuple[float, float] | None) -> str:

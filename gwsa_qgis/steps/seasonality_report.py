@@ -9,7 +9,7 @@ import numpy as np
 
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
-from gwsa_qgis.report.figures import trend_class_bars
+from gwsa_qgis.report.class_figures import trend_class_bars
 from gwsa_qgis.report.html import Page
 from gwsa_qgis.report.maps import map_panels
 

@@ -1,37 +1,27 @@
-"""Long-term trend: STL, Theil-Sen slope, Mann-Kendall p values, seven classes and their area shares."""
+"""Long-term trend: STL, Theil-Sen slope, Mann-Kendall p values, seven classes, their area shares, and dots."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
+from gwsa_qgis.products.point_layer import require_geopackage, write_points
 from gwsa_qgis.progress import ProgressFunction, Reporter
-from gwsa_qgis.rasters.inspection import describe_months
-from gwsa_qgis.rasters.raster import create_raster
-from gwsa_qgis.rasters.stack import MonthlyStack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.raster import Raster
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
 from gwsa_qgis.rasters.writing import together
-from gwsa_qgis.report.figures import trend_class_bars
-from gwsa_qgis.report.html import Page
-from gwsa_qgis.science.mann_kendall import CORRECTIONS
-from gwsa_qgis.science.trend import (
-    CLASS_NAMES,
-    NODATA_CLASS,
-    area_shares,
-    deseasonalise,
-    mann_kendall,
-    theil_sen,
-    trend_classes,
-)
+from gwsa_qgis.science.mann_kendall import SAFE_CORRECTIONS
+from gwsa_qgis.science.pixel_trend import LAYERS, TrendSettings
+from gwsa_qgis.science.trend import FieldSignificance
+from gwsa_qgis.steps.stipples import Stipples
 from gwsa_qgis.steps.text_outputs import stage_text
+from gwsa_qgis.steps.trend_grading import CORRECTED, PLAIN, SIGNIFICANT, RegionShares
+from gwsa_qgis.steps.trend_inputs import check_unit, open_input
+from gwsa_qgis.steps.trend_passes import TrendJob, compute_layers, create_layers, grade
+from gwsa_qgis.steps.trend_report import TrendFacts, shares_csv, trend_page
 
-PERIOD = 12
-MONTHS_IN = {"month": 1, "year": 12}
-# float32 as read, and the float64 copies of deseasonalising and ranking.
-BYTES_PER_VALUE = 4 + 7 * 8
+SECOND_PASS = 0.97
 
 
 @dataclass(frozen=True)
@@ -40,26 +30,42 @@ class TrendResult:
 
     Attributes
     ----------
-    slope, p_value, p_plain, classes, report : Path or None
+    slope, p_value, p_plain, lower, upper, classes, stipples, table, report : Path or None
     area_shares : dict of int to float
         Percent of the classified area in each of the classes 1 to 7.
     area_shares_plain : dict of int to float
         The same by the p value without correction.
+    regions : list of RegionShares
+        Areas of the classes by aquifer class and by latitude band.
     mean_slope : float
         Area-weighted mean slope.
     pixels : int
         Pixels with a trend.
+    field : FieldSignificance
+        Result of Benjamini and Hochberg's procedure at 5 %; its threshold is NaN where no p value passes.
+    field_share : float
+        Percent of the area that is significant by it.
+    dots : int
+        Dots of the stippling.
     """
 
     slope: Path
     p_value: Path
     p_plain: Path | None
+    lower: Path | None
+    upper: Path | None
     classes: Path | None
+    stipples: Path | None
+    table: Path | None
     report: Path | None
     area_shares: dict[int, float]
     area_shares_plain: dict[int, float]
+    regions: list[RegionShares]
     mean_slope: float
     pixels: int
+    field: FieldSignificance
+    field_share: float
+    dots: int
 
 
 def trend(
@@ -68,12 +74,27 @@ def trend(
     p_value: str | Path,
     *,
     p_plain: str | Path | None = None,
+    lower: str | Path | None = None,
+    upper: str | Path | None = None,
     classes: str | Path | None = None,
+    stipples: str | Path | None = None,
+    table: str | Path | None = None,
     report: str | Path | None = None,
     unit: str = "month",
     correction: str = "ar1",
     deseasonalise: bool = True,
+    robust: bool = False,
+    season_allowance: bool = True,
+    start: str | None = None,
+    end: str | None = None,
+    use_filled: bool = True,
     minimum_share: float = 0.5,
+    confidence: float = 0.95,
+    field_significance: bool = False,
+    aquifers: str | Path | None = None,
+    stipple_spacing: int = 0,
+    stipple_p: float = SIGNIFICANT,
+    stipple_field: bool = False,
     memory_mb: float = DEFAULT_MEMORY_MB,
     workers: int = 1,
     progress: ProgressFunction | None = None,
@@ -86,170 +107,117 @@ def trend(
         Monthly stack.
     slope, p_value : path
         Theil-Sen slope, and the Mann-Kendall p value with the correction asked for.
-    p_plain, classes, report : path, optional
-        p value without correction, seven classes (by `p_value`), and a page with the area shares.
+    p_plain, lower, upper : path, optional
+        p value without correction; confidence limits of the slope, with the correction's factor on the variance.
+    classes : path, optional
+        Seven classes by `p_value`, or by its field significance.
+    stipples : path, optional
+        Dots (GeoPackage) on a regular lattice where most cells around have a significant trend.
+    table, report : path, optional
+        Areas of the classes (CSV), and a page with them, a map and what they mean.
     unit : {"month", "year"}
-        Time unit of the slope.
-    correction : {"ar1", "none"}
-        ``ar1`` allows for month-to-month correlation; ``none`` is the test as published.
-    deseasonalise : bool
-        Subtract the seasonal component of STL first.
+        Time unit of slope and limits.
+    correction : str
+        One of `science.mann_kendall.CORRECTIONS`; only ``ar1`` is safe, ``none`` is the test as published.
+    deseasonalise, robust : bool
+        Subtract the seasonal component of STL first; with robust weights.
+    season_allowance : bool
+        With ``ar1``: allow for what STL takes out of the noise, see `science.ar1_tests`.
+    start, end : str, optional
+        First and last month, YYYY-MM; the stack's where not given.
+    use_filled : bool
+        Whether months that gap filling made are used, or count as missing.
     minimum_share : float
         Pixels with a smaller share of valid months have no trend.
+    confidence : float
+        Of the limits, two-sided.
+    field_significance : bool
+        Class trends as significant only where they pass Benjamini and Hochberg's procedure for the whole map, at a false
+        discovery rate of 5 % (highly significant: 1 %).
+    aquifers : path, optional
+        Class raster on the same grid: areas are given for each class.
+    stipple_spacing, stipple_p, stipple_field
+        Cells between dots (0: by itself), p value below which cells count as significant for them, and whether it is
+        the false discovery rate of the map instead.
+    memory_mb, workers, progress
+        As in all steps.
 
     Raises
     ------
     InvalidParameter
-        If the unit or the correction is unknown.
+        If the unit, the correction, a share or a probability is out of range.
+    InvalidMonths
+        If the stack has none of the period's months.
     NoUsableData
         If no pixel has enough months.
+    GridMismatch
+        If the aquifer classes lie on another grid.
     """
     say = Reporter(progress)
-    _check_options(unit, correction, minimum_share)
-    with MonthlyStack(input) as stack:
-        grid, months, quantity = stack.grid, stack.months, stack.quantity
-        value_unit = stack.unit() or "cm"
-    if deseasonalise and months.size < 2 * PERIOD:
-        raise NoUsableData(
-            f"{input} has {months.size} months and removing the season needs {2 * PERIOD}",
-            "give a longer stack, or do not deseasonalise",
-        )
-    say.say(f"{describe_months(months)}; {grid.describe()}")
-
-    def compute(window: Window) -> np.ndarray:
-        with MonthlyStack(input) as stack:
-            values = stack.read(*window.slices)
-        return window_trend(values, correction, deseasonalise, minimum_share, MONTHS_IN[unit])
-
-    slope_unit = f"{value_unit}/{unit}"
-    tags = {"GWSA_STEP": "trend", "GWSA_QUANTITY": quantity, "GWSA_PERIOD": f"{months[0]} to {months[-1]}"}
-    tags["GWSA_CORRECTION"] = correction
-    found = _Areas(grid.row_areas_km2())
-    windows = plan_windows(grid, BYTES_PER_VALUE * months.size * max(workers, 1), memory_mb=memory_mb)
+    check_unit(unit)
+    limits = confidence if lower or upper else None
+    settings = TrendSettings(correction, deseasonalise, robust, season_allowance, limits)
+    _check_numbers(minimum_share, confidence, stipple_p)
+    if stipples:
+        require_geopackage(stipples)
+    if correction not in SAFE_CORRECTIONS:
+        say.warn(f"correction {correction} calls far more than 5 % of trendless, autocorrelated series significant")
+    data = open_input(input, start, end, use_filled, deseasonalise, say)
+    if aquifers:
+        with Raster(aquifers) as raster:
+            data.grid.require_match(raster.grid, f"the stack {input}", f"the aquifer classes {aquifers}")
+    job = TrendJob(
+        data, settings, unit, minimum_share, aquifers, field_significance, stipple_p, stipple_field, memory_mb, workers
+    )
+    places = Stipples(data.grid, stipple_spacing) if stipples or report else None
+    rasters = dict(zip(LAYERS, (slope, p_value, p_plain, lower, upper), strict=True))
+    others = {"classes": classes, "stipples": stipples, "table": table, "report": report}
     with together() as outputs:
-        layers_wanted = (
-            (slope, f"slope ({slope_unit})", slope_unit),
-            (p_value, f"p value ({correction})", ""),
-            (p_plain, "p value (none)", ""),
-        )
-        writers = [
-            outputs.enter_context(create_raster(path, grid, descriptions=[name], unit=unit_name, metadata=tags))
-            if path
-            else None
-            for path, name, unit_name in layers_wanted
-        ]
-        class_writer = outputs.enter_context(_create_classes(classes, grid, tags)) if classes else None
-        for window, layers in map_windows(compute, windows, workers=workers, progress=say, message="Trend"):
-            for writer, layer in zip(writers, layers, strict=True):
-                if writer is not None:
-                    writer.write(layer.astype(np.float32), window.row, window.column)
-            graded = found.add(window, layers)
-            if class_writer is not None:
-                class_writer.write(graded, window.row, window.column)
-        if not found.pixels:
+        writers = create_layers(outputs, rasters, job)
+        computed = compute_layers(job, writers, say.part(0.0, SECOND_PASS))
+        sums = grade(outputs, job, writers, computed, classes, places, say.part(SECOND_PASS, 1.0))
+        if not sums.pixels:
             raise NoUsableData(
                 f"no pixel of {input} has a trend: none has {minimum_share:.0%} of its months",
-                "check the stack's mask, or lower the minimum share",
+                "check the stack's mask and the period, or lower the minimum share",
             )
-        paths = (Path(path) if path else None for path in (slope, p_value, p_plain, classes, report))
-        result = TrendResult(*paths, found.shares(0), found.shares(1), found.mean_slope(), found.pixels)
+        dots = places.dots() if places is not None else None
+        whole, regions = computed.areas.whole(), [*computed.areas.aquifers(), *computed.areas.latitudes()]
+        result = TrendResult(
+            **{name: Path(path) if path else None for name, path in (rasters | others).items()},
+            area_shares=whole.shares(CORRECTED),
+            area_shares_plain=whole.shares(PLAIN),
+            regions=regions,
+            mean_slope=sums.mean_slope(),
+            pixels=sums.pixels,
+            field=computed.field[SIGNIFICANT],
+            field_share=sums.field_share(),
+            dots=dots.x.size if dots is not None else 0,
+        )
+        if stipples:
+            fields = {"slope": dots.slope, "share": dots.share, "cells": dots.cells}
+            write_points(stipples, dots.x, dots.y, data.grid.crs, fields, "stipples")
+        stage_text(outputs, table, shares_csv([whole, *regions]))
         if report:
-            page = _report(result, str(input), months, slope_unit, correction, deseasonalise, found.areas[0])
-            stage_text(outputs, report, page.render())
-    falling = sum(result.area_shares[k] for k in (1, 2))
-    rising = sum(result.area_shares[k] for k in (6, 7))
-    say.say(f"{result.pixels} pixels: {falling:.1f} % of the area falls and {rising:.1f} % rises significantly")
+            facts = TrendFacts(job, places.spacing, result, whole, sums, dots)
+            stage_text(outputs, report, trend_page(facts).render())
+    _tell(say, result, correction, field_significance)
     return result
 
 
-def window_trend(
-    values: np.ndarray, correction: str, without_season: bool, minimum_share: float, months_in_unit: int
-) -> np.ndarray:
-    """Slope, p value and plain p value of a window (n_months, rows, columns), shape (3, rows, columns); NaN outside."""
-    n_months = values.shape[0]
-    shape = values.shape[1:]
-    cells = values.reshape(n_months, -1)
-    enough = np.isfinite(cells).sum(axis=0) >= max(minimum_share * n_months, 1)
-    result = np.full((3, cells.shape[1]), np.nan)
-    if enough.any():
-        series = np.ascontiguousarray(cells[:, enough].T, dtype=np.float64)
-        if without_season:
-            series = deseasonalise(series)
-        lines = theil_sen(series, confidence=None, minimum_share=minimum_share)
-        test = mann_kendall(series, correction, slope=lines.slope, minimum_share=minimum_share)
-        result[:, enough] = lines.slope * months_in_unit, test.p, test.p_plain
-    return result.reshape(3, *shape)
-
-
-class _Areas:
-    """Areas of the classes, by the corrected and by the plain p value, and the mean slope, over windows."""
-
-    def __init__(self, row_areas: np.ndarray) -> None:
-        self.row_areas = row_areas
-        self.areas = np.zeros((2, len(CLASS_NAMES)))
-        self.pixels, self._weighted_slope, self._area = 0, 0.0, 0.0
-
-    def add(self, window: Window, layers: np.ndarray) -> np.ndarray:
-        """Take in slope, p value and plain p value (3, rows, columns); returns the classes by the first p value."""
-        slope, *p_values = layers
-        area = np.broadcast_to(self.row_areas[window.row_slice, None], slope.shape)
-        graded = [trend_classes(slope, p) for p in p_values]
-        for total, classes in zip(self.areas, graded, strict=True):
-            total += np.bincount(classes.ravel(), area.ravel(), minlength=total.size + 1)[1:]
-        valid = np.isfinite(slope)
-        self._weighted_slope += float((slope[valid] * area[valid]).sum())
-        self._area += float(area[valid].sum())
-        self.pixels += int(valid.sum())
-        return graded[0].astype(np.uint8)
-
-    def shares(self, number: int) -> dict[int, float]:
-        """Percent by class, of the corrected (0) or plain (1) p value."""
-        return area_shares(np.array(list(CLASS_NAMES)), self.areas[number])
-
-    def mean_slope(self) -> float:
-        """Area-weighted mean slope."""
-        return self._weighted_slope / self._area
-
-
-def _check_options(unit: str, correction: str, minimum_share: float) -> None:
-    if unit not in MONTHS_IN:
-        raise InvalidParameter(f"the unit is {unit!r}", f"give one of {', '.join(MONTHS_IN)}")
-    if correction not in CORRECTIONS:
-        raise InvalidParameter(f"the correction is {correction!r}", f"give one of {', '.join(CORRECTIONS)}")
+def _check_numbers(minimum_share: float, confidence: float, stipple_p: float) -> None:
     if not 0 <= minimum_share <= 1:
         raise InvalidParameter(f"the minimum share of months is {minimum_share}", "give a share of 0 to 1")
+    for value, name, example in ((confidence, "confidence", "0.95"), (stipple_p, "p value of the dots", "0.05")):
+        if not 0 < value < 1:
+            raise InvalidParameter(f"the {name} is {value}", f"give a number between 0 and 1, such as {example}")
 
 
-def _create_classes(path: str | Path, grid: object, tags: dict[str, str]) -> object:
-    legend = {f"GWSA_CLASS_{number}": name for number, name in CLASS_NAMES.items()}
-    options = {"dtype": "uint8", "nodata": NODATA_CLASS, "descriptions": ["trend class"]}
-    return create_raster(path, grid, metadata=tags | legend, **options)
-
-
-def _report(
-    result: TrendResult,
-    source: str,
-    months: np.ndarray,
-    slope_unit: str,
-    correction: str,
-    without_season: bool,
-    areas: np.ndarray,
-) -> Page:
-    page = Page("Trend of groundwater storage", f"{source}, {describe_months(months)}")
-    named = "with the AR(1) variance factor" if correction == "ar1" else "without correction for serial correlation"
-    season = "after removing the season by STL" if without_season else "of the series with their season"
-    page.paragraph(
-        f"Theil-Sen slope {season}; Mann-Kendall test {named}. Classes: highly significant at p < 0.01, significant at "
-        f"p < 0.05. Mean slope {result.mean_slope:.4g} {slope_unit} over {result.pixels} pixels, weighted by area."
-    )
-    page.section("Area by class")
-    names = list(CLASS_NAMES.values())
-    shares = list(result.area_shares.values())
-    page.figure(trend_class_bars(names, shares), "Shares of the valid area by trend class, weighted by true area.")
-    rows = zip(names, areas, shares, result.area_shares_plain.values(), strict=True)
-    page.table(("class", "area (km\N{SUPERSCRIPT TWO})", "share (%)", "share by the plain test (%)"), rows)
-    page.note(
-        "Monthly groundwater storage is strongly autocorrelated. The plain test then calls half of trendless series "
-        "significant; its shares are given for comparison with published figures."
-    )
-    return page
+def _tell(say: Reporter, result: TrendResult, correction: str, by_field: bool) -> None:
+    for shares, name in ((result.area_shares, correction), (result.area_shares_plain, "none")):
+        falling, rising = shares[1] + shares[2], shares[6] + shares[7]
+        say.say(f"{name}: {falling:.1f} % of the area falls and {rising:.1f} % rises significantly")
+    field = result.field
+    passed = f"p <= {field.threshold:.3g}" if field.significant else "no p value"
+    used = "and is what the classes go by" if by_field else "(the classes go by the p values themselves)"
+    say.say(f"field significance (5 %): {passed} passes, {result.field_share:.1f} % of the area {used}")

@@ -58,7 +58,8 @@ STEPS = {
     ),
     "trend": (
         {"input": "corrected"},
-        {"slope": ".tif", "p_value": ".tif", "p_plain": ".tif", "classes": ".tif", "report": ".html"},
+        {"slope": ".tif", "p_value": ".tif", "p_plain": ".tif", "lower": ".tif", "upper": ".tif", "classes": ".tif"}
+        | {"stipples": ".gpkg", "table": ".csv", "report": ".html"},
     ),
     "validatewells": (
         {"gwsa": "corrected", "wells": "well_points", "levels": "levels", "coarse": "gwsa"},

@@ -20,14 +20,20 @@ RASTERS = [
     *[("correctresiduals", "mask"), ("fillgaps", "mascons"), ("importgldas", "template"), ("monthlystack", "inputs")],
     *[("predict", "aquifers"), ("predict", "mask"), ("preparepredictors", "inputs"), ("preparepredictors", "mask")],
     *[("preparepredictors", "template"), ("trainmodels", "aquifers"), ("trainmodels", "mascons")],
-    *[("watermask", "inputs"), ("watermask", "template"), ("glaciermask", "ice_sheet"), *STACKS],
+    *[("trend", "aquifers"), ("watermask", "inputs"), ("watermask", "template"), ("glaciermask", "ice_sheet"), *STACKS],
 ]
 ALIGNED = [
     *[("applymask", "mask"), ("basemask", "inputs"), ("consistency", "coarse"), ("consistency", "aquifers")],
     *[("consistency", "mascons"), ("correctresiduals", "target"), ("correctresiduals", "mascons")],
     *[("correctresiduals", "mask"), ("fillgaps", "mascons"), ("predict", "aquifers"), ("predict", "mask")],
     *[("preparepredictors", "mask"), ("trainmodels", "target"), ("trainmodels", "aquifers")],
-    *[("trainmodels", "mascons"), ("waterbalance", "sms"), ("waterbalance", "observed"), ("waterbalance", "cws")],
+    *[
+        ("trainmodels", "mascons"),
+        ("trend", "aquifers"),
+        ("waterbalance", "sms"),
+        ("waterbalance", "observed"),
+        ("waterbalance", "cws"),
+    ],
 ]
 
 

@@ -156,7 +156,7 @@ def cases(region, work) -> dict[str, dict]:
         "consistency": {"FINE": work["corrected"], "COARSE": work["gwsa"], "AQUIFERS": work["classes_coarse"]},
         "validatewells": {"GWSA": work["corrected"], "COARSE": work["gwsa"], **well_files, "BINS": 3},
         "projectreport": {"GWSA": work["corrected"], "COARSE": work["gwsa"], "MODEL": work["model"]},
-        "trend": {"INPUT": work["corrected"]},
+        "trend": {"INPUT": work["corrected"], "AQUIFERS": work["classes"]},
         "seasonality": {"INPUT": work["corrected"]},
         "droughtindex": {"INPUT": work["corrected"]},
         "latitudeprofile": {"INPUT": work["corrected"], "PERIODS": "2003/2010, 2011/2020", "BAND_HEIGHT": 0.5},

@@ -61,7 +61,8 @@ ALGORITHMS = {
     ),
     "trend": (
         {"INPUT": "corrected"},
-        {"SLOPE": ".tif", "P_VALUE": ".tif", "P_PLAIN": ".tif", "CLASSES": ".tif", "REPORT": ".html"},
+        {"SLOPE": ".tif", "P_VALUE": ".tif", "P_PLAIN": ".tif", "LOWER": ".tif", "UPPER": ".tif", "CLASSES": ".tif"}
+        | {"STIPPLES": ".gpkg", "TABLE": ".csv", "REPORT": ".html"},
     ),
     "validatewells": (
         {
@@ -300,6 +301,13 @@ def test_every_algorithm_that_takes_a_stack(refusals, name, kind):
         ("droughtindex", {"MINIMUM_YEARS": 10}, "no calendar month has more than 6 years"),
         ("latitudeprofile", {"BAND_HEIGHT": 0}, "BAND_HEIGHT is 0; give a number from 0.001 to 180"),
         ("latitudeprofile", {"PERIODS": "soon"}, "'soon' is no period"),
+        ("trend", {"START": "soon"}, "START is 'soon'; give a month as YYYY-MM"),
+        ("trend", {"END": "1999-12"}, "has no month from 2004-01 to 1999-12"),
+        ("trend", {"START": "2009-01"}, "has 12 months and removing the season needs 24"),
+        ("trend", {"AQUIFERS": "absent"}, "AQUIFERS: .*absent.tif is not a raster"),
+        ("trend", {"AQUIFERS": "classes_coarse"}, "are not on one grid"),
+        ("trend", {"CONFIDENCE": 1}, "CONFIDENCE is 1; give a number from 0.5 to 0.999"),
+        ("trend", {"MINIMUM_SHARE": 1.5}, "MINIMUM_SHARE is 1.5; give a number from 0 to 1"),
         ("seasonality", {"MINIMUM_MONTHS": 13}, "MINIMUM_MONTHS is 13; give a whole number from 1 to 12"),
         ("preparepredictors", {"NAMES": "a,b"}, "2 names were given for 1 input"),
     ],

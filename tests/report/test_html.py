@@ -77,8 +77,6 @@ def draw_all():
         figures.scatter_panels(
             [("many", x, y, "n"), ("few", x[:50], y[:50], "n"), ("none", x[:0], y[:0], "")], "x", "y"
         ),
-        figures.trend_class_bars(["a b"] * 7, np.arange(7.0)),
-        figures.trend_class_bars(["a b"] * 7, np.zeros(7)),
         figures.binned_wells(x[:15], y[:15], np.ones(15), (band, band, band - 1, band + 1), "text"),
         figures.well_map(x[:30], y[:30], np.r_[x[:29], np.nan], "cm"),
         figures.well_map(x[:3], y[:3], np.full(3, np.nan), "cm"),
@@ -94,7 +92,7 @@ def test_figures_are_png_and_the_same_each_time():
 def test_without_matplotlib_reports_keep_their_tables(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert draw_all() == [None] * 6
+    assert draw_all() == [None] * 4
     text = Page("Trend").figure(None, "shares").table(("a",), [(1,)]).render()
     assert "pip install matplotlib" in text
     assert "<table>" in text
