@@ -35,6 +35,7 @@ ALGORITHMS = (
     ("projectreport", "ProjectReport"),
     ("trend", "Trend"),
     ("seasonality", "Seasonality"),
+    ("attribution", "Attribution"),
     ("latitudeprofile", "LatitudeProfile"),
     ("droughtindex", "DroughtIndex"),
     ("sampleregion", "SampleRegion"),

@@ -15,11 +15,14 @@ from gwsa_qgis.errors import GridMismatch, NoUsableData
 from gwsa_qgis.rasters.gdal_setup import gdal, osr
 from gwsa_qgis.rasters.grid import ALIGNMENT_TOLERANCE, Grid, same_crs
 from gwsa_qgis.rasters.raster import Raster
+from gwsa_qgis.rasters.windows import Window
 
 # Cells this much finer than the template are averaged; others are interpolated.
 AVERAGE_FROM = 1.5
 # Cells of margin round a source window: enough for bilinear interpolation.
 MARGIN = 3
+# Parts of a source cell to which positions are rounded, so that sums of them are exact.
+PARTS_OF_CELL = 2.0**34
 
 
 class Source(Protocol):
@@ -160,6 +163,41 @@ def read_aligned(source: Source, target: Grid, plan: Alignment, bands: Sequence[
     part = source.grid.window(*window)
     values = source.read(slice(window[0], window[0] + window[2]), slice(window[1], window[1] + window[3]), bands)
     return warp_array(values, part, target, plan.method)
+
+
+def read_window_aligned(
+    source: Source, template: Grid, window: Window, plan: Alignment, bands: Sequence[int] | None = None
+) -> np.ndarray:
+    """As `read_aligned` for a window of a template in the source's own CRS; interpolated values do not depend on windows.
+
+    Positions are counted in source cells and rounded to 2**-34 of one, so that the warper's sums of them are exact. In
+    degrees they are not, and one value in some thousands would depend on the window in its last digit. (Averages may.)
+
+    Raises
+    ------
+    GridMismatch
+        If the CRS differs.
+    """
+    mine = source.grid
+    if not same_crs(mine.crs, template.crs):
+        mine.require_match(template, source.path, "the template")
+    if plan.method == "cut":
+        return read_cut(source, template.window(window.row, window.column, window.rows, window.columns), bands)
+    left, top = _rounded((template.west - mine.west) / mine.dx), _rounded((mine.north - template.north) / mine.dy)
+    across, down = _rounded(template.dx / mine.dx), _rounded(template.dy / mine.dy)
+    cells = Grid(left + window.column * across, -(top + window.row * down), across, down, window.columns, window.rows)
+    whole = Grid(0.0, 0.0, 1.0, 1.0, mine.columns, mine.rows)
+    place = _source_window(whole, cells)
+    if place is None:
+        count = source.bands if bands is None else len(bands)
+        return np.full((count, window.rows, window.columns), np.nan, np.float32)
+    row, column, rows, columns = place
+    values = source.read(slice(row, row + rows), slice(column, column + columns), bands)
+    return warp_array(values, whole.window(*place), cells, plan.method)
+
+
+def _rounded(position: float) -> float:
+    return round(position * PARTS_OF_CELL) / PARTS_OF_CELL
 
 
 def source_cells(source: Grid, target: Grid, plan: Alignment) -> int:

@@ -242,7 +242,8 @@ def _write_months(
     figures = Figures()
     grid = plan.tiles.grid
     windows = plan_windows(grid, BYTES_PER_CELL, memory_mb=memory_mb)
-    tags = {"unit": plan.unit, "quantity": plan.name, "step": STEP, "metadata": {"GWSA_PRODUCT": plan.product.name}}
+    about = {"GWSA_PRODUCT": plan.product.name, "GWSA_SOURCE": Path(split_source(_first_path(plan))[0]).name}
+    tags = {"unit": plan.unit, "quantity": plan.name, "step": STEP, "metadata": about}
     with create_stack(output, grid, months, **tags) as writer, reader:
         for band, month in enumerate(months):
             for window in windows:

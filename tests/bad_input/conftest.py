@@ -16,6 +16,10 @@ STEPS = {
         {"input": "aquifers", "template": "template", "factor": 2},
         {"output": ".tif", "coarse": ".tif"},
     ),
+    "attribution": (
+        {"gwsa": "corrected", "background": "sms"},
+        {"residual": ".tif", "slope": ".tif", "p_value": ".tif", "classes": ".tif", "report": ".html"},
+    ),
     "basemask": ({"inputs": ["mask", "classes"]}, {"output": ".tif"}),
     "consistency": (
         {"fine": "corrected", "coarse": "gwsa", "aquifers": "classes_coarse", "mascons": "mascons"},

@@ -13,6 +13,7 @@ NAMES = (
     "accumulate",
     "applymask",
     "aquiferclasses",
+    "attribution",
     "basemask",
     "consistency",
     "correctresiduals",
@@ -67,7 +68,7 @@ except OutputNotWritable as error:
         *[("accumulate", 4000), ("applymask", 300), ("correctresiduals", 12_000), ("preparepredictors", 4000)],
         # the first outputs fit, the last does not
         *[("fillgaps", 12_000), ("trend", 3000), ("trainmodels", 4000), ("validatewells", 12_000)],
-        *[("seasonality", 3000), ("droughtindex", 60_000), ("latitudeprofile", 8000)],
+        *[("seasonality", 3000), ("droughtindex", 60_000), ("latitudeprofile", 8000), ("attribution", 60_000)],
     ],
 )
 def test_disk_that_fills_up(step, tmp_path, name, limit):

@@ -13,6 +13,7 @@ STACKS = [
     *[("validatewells", "gwsa"), ("validatewells", "coarse"), ("waterbalance", "twsa"), ("waterbalance", "sms")],
     *[("waterbalance", "swe"), ("waterbalance", "cws"), ("waterbalance", "observed"), ("seasonality", "input")],
     *[("droughtindex", "input"), ("latitudeprofile", "input")],
+    *[("attribution", "gwsa"), ("attribution", "background")],
 ]
 RASTERS = [
     *[("applymask", "input"), ("applymask", "mask"), ("aquiferclasses", "template"), ("glaciermask", "template")],
@@ -41,6 +42,7 @@ NAMES = (
     "accumulate",
     "applymask",
     "aquiferclasses",
+    "attribution",
     "basemask",
     "consistency",
     "correctresiduals",
@@ -131,6 +133,12 @@ def test_grids_that_do_not_align(step, name, argument, kind, match):
     step.fails(name, match, "GridMismatch", **bad(argument, kind))
 
 
+def test_backgrounds_elsewhere_or_in_other_coordinates(step):
+    step.fails("attribution", "different coordinate reference", "GridMismatch", background="projected")
+    step.fails("attribution", r"elsewhere\.tif .* does not meet", "NoUsableData", background="elsewhere")
+    step.run("attribution", background="shifted")  # interpolated
+
+
 def test_factor_that_does_not_divide(step):
     for name in ("aquiferclasses", "preparepredictors"):
         step.fails(name, "cannot be grouped by 5 x 5", "GridMismatch", factor=5)
@@ -141,6 +149,7 @@ def test_factor_that_does_not_divide(step):
     [
         *[("consistency", "fine"), ("consistency", "coarse"), ("correctresiduals", "target")],
         *[("trainmodels", "target"), ("validatewells", "coarse"), ("waterbalance", "sms")],
+        *[("attribution", "background"), ("attribution", "gwsa")],
     ],
 )
 def test_stacks_without_a_common_month(step, name, argument):
@@ -150,6 +159,7 @@ def test_stacks_without_a_common_month(step, name, argument):
 
 def test_too_few_months(step):
     step.fails("trend", "short.tif has 6 months and removing the season needs 24", input="short")
+    step.fails("attribution", "6 common months, .* removing the season needs 24", background="short")
     step.fails("droughtindex", "more than 1 years in the reference period, and 5 are wanted", input="short")
     step.fails("seasonality", "short.tif has 6 months, .* and no two calendar years with 12", input="short")
     step.fails("waterbalance", "2005-01 to 2009-12", twsa="short", baseline_start="2005-01")
@@ -163,6 +173,7 @@ def test_too_few_months(step):
         *[("accumulate", "input"), ("consistency", "fine"), ("consistency", "coarse"), ("correctresiduals", "target")],
         *[("fillgaps", "input"), ("trainmodels", "target"), ("trend", "input"), ("monthlystack", "inputs")],
         *[("seasonality", "input"), ("droughtindex", "input"), ("latitudeprofile", "input")],
+        *[("attribution", "gwsa"), ("attribution", "background")],
         *[
             ("validatewells", "gwsa"),
             ("waterbalance", "twsa"),

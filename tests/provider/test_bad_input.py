@@ -25,6 +25,10 @@ ALGORITHMS = {
         {"INPUT": "aquifers", "FIELD": "HYGEO2", "TEMPLATE": "template", "FACTOR": 2},
         {"OUTPUT": ".tif", "COARSE": ".tif"},
     ),
+    "attribution": (
+        {"GWSA": "corrected", "BACKGROUND": "sms"},
+        {"RESIDUAL": ".tif", "SLOPE": ".tif", "P_VALUE": ".tif", "CLASSES": ".tif", "REPORT": ".html"},
+    ),
     "basemask": ({"INPUTS": ["mask", "classes"]}, {"OUTPUT": ".tif"}),
     "consistency": (
         {"FINE": "corrected", "COARSE": "gwsa", "AQUIFERS": "classes_coarse"},
@@ -81,6 +85,7 @@ ALGORITHMS = {
 # One input that is a monthly stack, of each algorithm that takes one.
 STACKS = dict(
     accumulate="INPUT",
+    attribution="BACKGROUND",
     consistency="FINE",
     correctresiduals="PREDICTION",
     droughtindex="INPUT",
@@ -299,6 +304,8 @@ def test_every_algorithm_that_takes_a_stack(refusals, name, kind):
         ("trend", {"CORRECTION": "ar9"}, "CORRECTION is 'ar9'; give one of ar1, none"),
         ("droughtindex", {"METHOD": "spi"}, "METHOD is 'spi'; give one of grace_dsi, ggdi"),
         ("droughtindex", {"MINIMUM_YEARS": 10}, "no calendar month has more than 6 years"),
+        ("attribution", {"BASELINE_END": "soon"}, "soon"),
+        ("attribution", {"BACKGROUND": "elsewhere"}, r"elsewhere\.tif .* does not meet"),
         ("latitudeprofile", {"BAND_HEIGHT": 0}, "BAND_HEIGHT is 0; give a number from 0.001 to 180"),
         ("latitudeprofile", {"PERIODS": "soon"}, "'soon' is no period"),
         ("trend", {"START": "soon"}, "START is 'soon'; give a month as YYYY-MM"),

@@ -59,6 +59,10 @@ PROMISED = {
         {"INPUT", "MINIMUM_MONTHS"},
         {"OUTPUT", "MAXIMUM", "REPORT", "SHARE_ABOVE_50", "SHARE_ABOVE_66", "MEAN"},
     ),
+    "attribution": (
+        {"GWSA", "BACKGROUND", "BASELINE_START", "BASELINE_END", "UNIT", "CORRECTION", "DESEASONALISE"},
+        {"RESIDUAL", "SLOPE", "P_VALUE", "CLASSES", "REPORT", "TREND_GWSA", "TREND_BACKGROUND", "TREND_RESIDUAL"},
+    ),
     "latitudeprofile": (
         {"INPUT", "BAND_HEIGHT", "PERIODS", "MINIMUM_SHARE"},
         {

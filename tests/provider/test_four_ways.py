@@ -26,7 +26,7 @@ NAMES = (
     *("importgrace", "importgldas", "monthlystack", "accumulate", "watermask", "glaciermask", "basemask", "applymask"),
     *("aquiferclasses", "preparepredictors", "fillgaps", "waterbalance", "trainmodels", "predict", "correctresiduals"),
     *("uncertainty", "consistency", "validatewells", "projectreport", "trend", "sampleregion", "checkenvironment"),
-    *("seasonality", "latitudeprofile", "droughtindex"),
+    *("seasonality", "attribution", "latitudeprofile", "droughtindex"),
 )
 
 

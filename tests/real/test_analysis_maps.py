@@ -88,6 +88,38 @@ def test_latitude_profile(stacks, tables, tmp_path, name):
     assert second < first
 
 
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+def test_attribution(stacks, tmp_path):
+    """TWSA less the groundwater of GLDAS-2.2, which lies on another grid and assimilates GRACE."""
+    from osgeo import gdal
+
+    from gwsa_qgis.steps.attribution import attribution
+
+    said = []
+    outputs = (tmp_path / f"{name}.tif" for name in ("residual", "slope", "p_value"))
+    result = attribution(
+        stacks["twsa"], stacks["groundwater"], *outputs, unit="year", progress=lambda fraction, text: said.append(text)
+    )
+    assert result.human_use == "assimilated"
+    assert any("assimilates GRACE: observed depletion is already inside" in text for text in said)
+    with MonthlyStack(stacks["twsa"]) as stack, MonthlyStack(stacks["groundwater"]) as other:
+        grid, months = stack.grid, result.months
+        total, places = stack.read_months(months).astype(float), other.positions(months)
+    west, south, east, north = grid.extent
+    natural = gdal.Warp(
+        "", str(stacks["groundwater"]), format="MEM", outputBounds=(west, south, east, north), width=grid.columns,
+        height=grid.rows, resampleAlg="bilinear", errorThreshold=0, warpOptions=["UNIFIED_SRC_NODATA=NO"],
+    ).ReadAsArray()[places].astype(float)  # fmt: skip
+    both = np.isfinite(total) & np.isfinite(natural)
+    usable = both & ((np.datetime64("2004-01") <= months) & (np.datetime64("2009-12") >= months))[:, None, None]
+    anomalies = [part - np.nanmean(np.where(usable, part, np.nan), axis=0) for part in (total, natural)]
+    with MonthlyStack(result.residual) as stack:
+        np.testing.assert_allclose(stack.read(), np.where(both, anomalies[0] - anomalies[1], np.nan), atol=2e-3)
+    trends = [one.slope for one in (result.gwsa_trend, result.background_trend, result.residual_trend)]
+    print("trends of TWSA, groundwater, residual, cm/yr: {:.2f} {:.2f} {:.2f}".format(*trends))
+    assert trends[0] < 0 and trends[1] < 0
+
+
 @pytest.mark.parametrize("name", ["groundwater", "twsa"])
 @pytest.mark.parametrize("method", ["grace_dsi", "ggdi"])
 def test_drought_index(stacks, tables, tmp_path, name, method):

@@ -1,0 +1,265 @@
+"""Pumping fingerprint: what a model's natural groundwater leaves of GWSA, and the trend of that residual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gwsa_qgis.errors import GwsaError, NoUsableData
+from gwsa_qgis.progress import ProgressFunction, Reporter
+from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.inspection import describe_months
+from gwsa_qgis.rasters.stack import create_stack
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.writing import replacing, together
+from gwsa_qgis.science.trend_of_means import MeanTrend, mean_trend
+from gwsa_qgis.science.water_balance import DEFAULT_BASELINE, groundwater_anomaly
+from gwsa_qgis.steps.attribution_inputs import AttributionJob, open_attribution
+from gwsa_qgis.steps.attribution_report import NAMES, AttributionFacts, attribution_page
+from gwsa_qgis.steps.text_outputs import stage_text
+from gwsa_qgis.steps.trend import TrendResult, trend
+
+STEP = "attribution"
+# Both stacks as read, their float64 copies and anomalies, masks, the residual, and the window before.
+BYTES_PER_VALUE = 72
+SHARE_OF_WINDOWS = 0.7
+# Part of the work that is subtracting; the rest is the trend.
+SUBTRACTING = 0.2
+MONTHS_IN = {"month": 1, "year": 12}
+
+
+@dataclass(frozen=True)
+class AttributionResult:
+    """What `attribution` wrote.
+
+    Attributes
+    ----------
+    residual, slope, p_value : Path
+    classes, report : Path or None
+    months : (n_months,) datetime64[M]
+        Months that both stacks have.
+    area_shares : dict of int to float
+        Percent of the area in each trend class of the residual.
+    mean_slope : float
+        Area-weighted mean of the pixels' residual slopes.
+    gwsa_trend, background_trend, residual_trend : MeanTrend
+        Trends of the area-weighted mean series over the pixels that have a residual.
+    pixels : int
+        Pixels with a trend of the residual.
+    uncovered_share : float
+        Percent of the area of GWSA that has no background.
+    human_use : str
+        What the background's name says of human water use: ``natural``, ``human``, ``assimilated`` or ``unknown``.
+    """
+
+    residual: Path
+    slope: Path
+    p_value: Path
+    classes: Path | None
+    report: Path | None
+    months: np.ndarray
+    area_shares: dict[int, float]
+    mean_slope: float
+    gwsa_trend: MeanTrend
+    background_trend: MeanTrend
+    residual_trend: MeanTrend
+    pixels: int
+    uncovered_share: float
+    human_use: str
+
+
+def attribution(
+    gwsa: str | Path,
+    background: str | Path,
+    residual: str | Path,
+    slope: str | Path,
+    p_value: str | Path,
+    *,
+    classes: str | Path | None = None,
+    report: str | Path | None = None,
+    baseline_start: str = DEFAULT_BASELINE[0],
+    baseline_end: str = DEFAULT_BASELINE[1],
+    unit: str = "month",
+    correction: str = "ar1",
+    deseasonalise: bool = True,
+    minimum_share: float = 0.5,
+    memory_mb: float = DEFAULT_MEMORY_MB,
+    workers: int = 1,
+    progress: ProgressFunction | None = None,
+) -> AttributionResult:
+    """Take a model's natural groundwater storage from GWSA, and map the trend of what is left.
+
+    Parameters
+    ----------
+    gwsa : path
+        Monthly stack of groundwater storage anomaly.
+    background : path
+        Monthly stack of a hydrological model's natural groundwater storage, level or anomaly, as `monthlystack` makes it
+        (product ``background``). Interpolated bilinearly to the grid of `gwsa`, or averaged where its cells are finer.
+    residual : path
+        GWSA less the background, both as anomalies to their means over the same months of the baseline: stack, cm.
+    slope, p_value, classes : path
+        Trend of the residual, as `steps.trend.trend` finds it in the residual stack.
+    report : path, optional
+        Page with trends of GWSA, background and residual, area shares, and what the residual proves.
+    baseline_start, baseline_end : str
+        Months whose mean is zero in both.
+    unit, correction, deseasonalise, minimum_share
+        As in `steps.trend.trend`.
+
+    Raises
+    ------
+    GridMismatch
+        If the stacks have different coordinate reference systems.
+    InvalidMonths
+        If they have no month in common, or none in the baseline.
+    NoUsableData
+        If they do not meet, or no pixel has both in the baseline.
+    """
+    say = Reporter(progress)
+    job = open_attribution(
+        gwsa, background, (baseline_start, baseline_end), unit, correction, minimum_share, deseasonalise, say
+    )
+    with together() as outputs:
+        sums = _Sums(job.grid, job.months, minimum_share)
+        written = _subtract(job, residual, sums, memory_mb, workers, say.part(0.0, SUBTRACTING))
+        sums.require(job, minimum_share)
+        options = {"unit": unit, "correction": correction, "deseasonalise": deseasonalise}
+        options |= {"minimum_share": minimum_share, "memory_mb": memory_mb, "workers": workers}
+        with _naming(written, residual):
+            found = _trend(outputs, written, slope, p_value, classes, options, say.part(SUBTRACTING, 1.0))
+        series = sums.series()
+        means = [
+            mean_trend(values, correction, deseasonalise=deseasonalise, months_in_unit=MONTHS_IN[unit])
+            for values in series
+        ]
+        paths = (Path(path) if path else None for path in (residual, slope, p_value, classes, report))
+        uncovered = sums.uncovered_share()
+        result = AttributionResult(*paths, job.months, found.area_shares, found.mean_slope, *means, found.pixels,
+                                   uncovered, job.human_use)  # fmt: skip
+        if report:
+            staged = str(found.slope)
+            facts = AttributionFacts(job, staged, series, means, found.area_shares, found.mean_slope, found.pixels,
+                                     uncovered, sums.area, unit, correction, deseasonalise)  # fmt: skip
+            stage_text(outputs, report, attribution_page(facts).render())
+    _tell(result, job, unit, say)
+    return result
+
+
+def _subtract(job: AttributionJob, path: str | Path, sums: _Sums, memory_mb: float, workers: int, say: Reporter) -> str:
+    """Write the residual and add up its means; returns where it is until it is moved into place."""
+
+    def compute(window: Window) -> tuple[np.ndarray, ...]:
+        total, natural = job.read(window)
+        # Means of both over the same months: those of the baseline in which both are there.
+        both = np.isfinite(total) & np.isfinite(natural)
+        lost = np.isfinite(total).any(axis=0) & ~both.any(axis=0)
+        parts = [
+            groundwater_anomaly(
+                np.where(both, values, np.nan), [], job.months, filled=job.filled, baseline=job.baseline
+            ).groundwater
+            for values in (total, natural)
+        ]
+        return parts[0], parts[1], (parts[0] - parts[1]).astype(np.float32), lost
+
+    windows = plan_windows(
+        job.grid, BYTES_PER_VALUE * job.months.size * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * memory_mb
+    )
+    with create_stack(
+        path,
+        job.grid,
+        job.months,
+        quantity="residual groundwater storage anomaly",
+        baseline=" to ".join(job.baseline),
+        filled=job.filled,
+        step=STEP,
+        metadata={"GWSA_BACKGROUND": job.background_name},
+    ) as writer:
+        for window, parts in map_windows(compute, windows, workers=workers, progress=say, message="Residual"):
+            sums.add(window, *parts)
+            writer.write(parts[2], window.row, window.column)
+        return writer.dataset.GetDescription()
+
+
+def _trend(
+    outputs: ExitStack,
+    written: str,
+    slope: str | Path,
+    p_value: str | Path,
+    classes: str | Path | None,
+    options: dict,
+    say: Reporter,
+) -> TrendResult:
+    """Trend of the residual into files that appear with the others."""
+    at = [outputs.enter_context(replacing(path)) if path else None for path in (slope, p_value, classes)]
+    return trend(written, at[0], at[1], classes=at[2], **options, progress=say)
+
+
+@contextmanager
+def _naming(written: str, path: str | Path) -> Iterator[None]:
+    """Let errors name the residual by its own path."""
+    try:
+        yield
+    except GwsaError as error:
+        raise type(error)(error.problem.replace(written, str(path)), error.remedy) from error
+
+
+class _Sums:
+    """Area-weighted means of GWSA, background and residual over windows, and what lacks a background."""
+
+    def __init__(self, grid: Grid, months: np.ndarray, minimum_share: float) -> None:
+        self._row_areas = grid.row_areas_km2()
+        self._fewest = max(minimum_share * months.size, 1)
+        self._totals, self._areas = np.zeros((3, months.size)), np.zeros(months.size)
+        self.area, self._lost, self.pixels = 0.0, 0.0, 0
+
+    def add(
+        self, window: Window, total: np.ndarray, natural: np.ndarray, residual: np.ndarray, lost: np.ndarray
+    ) -> None:
+        """Take in a window: three anomalies (n_months, rows, columns), and the pixels without a background."""
+        area, valid = self._row_areas[window.row_slice], np.isfinite(residual)
+        self._areas += valid.sum(axis=2) @ area
+        for number, values in enumerate((total, natural, residual)):
+            self._totals[number] += np.where(valid, values, 0.0).sum(axis=2, dtype=np.float64) @ area
+        self.area += float(valid.any(axis=0).sum(axis=1) @ area)
+        self.pixels += int((valid.sum(axis=0) >= self._fewest).sum())
+        self._lost += float(lost.sum(axis=1) @ area)
+
+    def require(self, job: AttributionJob, minimum_share: float) -> None:
+        """Raise `NoUsableData` unless some pixel has a residual that a trend can be had of."""
+        if not self.area:
+            raise NoUsableData(
+                f"no pixel has both GWSA and the background {job.background_name} in a month of the baseline "
+                f"{' to '.join(job.baseline)}",
+                "give another baseline, or a background of the same region",
+            )
+        if not self.pixels:
+            raise NoUsableData(
+                f"no pixel has GWSA and background in {minimum_share:.0%} of the {self._areas.size} common months",
+                "give stacks with fewer gaps, or lower the minimum share",
+            )
+
+    def series(self) -> np.ndarray:
+        """Means of GWSA, background and residual (3, n_months), cm; NaN in months without a residual."""
+        known = self._areas > 0
+        return np.divide(self._totals, self._areas, out=np.full(self._totals.shape, np.nan), where=known)
+
+    def uncovered_share(self) -> float:
+        """Percent of the area of GWSA that has no background."""
+        return 100.0 * self._lost / (self._lost + self.area) if self._lost else 0.0
+
+
+def _tell(result: AttributionResult, job: AttributionJob, unit: str, say: Reporter) -> None:
+    if result.uncovered_share > 0:
+        say.warn(f"{result.uncovered_share:.2f} % of the area of GWSA has no background there and no residual")
+    trends = (result.gwsa_trend, result.background_trend, result.residual_trend)
+    told = ", ".join(f"{name} {one.slope:.3g}" for name, one in zip(NAMES, trends, strict=True))
+    falling = result.area_shares[1] + result.area_shares[2]
+    say.say(
+        f"Trends of the means over {describe_months(job.months)}, cm/{unit}: {told}; the residual falls significantly in "
+        f"{falling:.1f} % of the area"
+    )
