@@ -86,7 +86,6 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self._styles: dict[str, tuple[str, str]] = {}
-        self._post_processors: list[Any] = []
 
     # What a subclass writes ---------------------------------------------------------------------------------
 
@@ -287,11 +286,9 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
         except MemoryError as error:
             raise QgsProcessingException(tr("Not enough memory; lower the memory budget of this step.")) from error
         results = {**values.outputs, **figures}
-        self._post_processors = [
-            prepare_loaded_layer(context, results[name], style, tr(label), self.group())
-            for name, (style, label) in self._styles.items()
-            if results.get(name)
-        ]
+        for name, (style, label) in self._styles.items():
+            if results.get(name):
+                prepare_loaded_layer(context, results[name], style, tr(label), self.group())
         return results
 
 

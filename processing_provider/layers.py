@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -43,19 +44,24 @@ class LayerStyler(QgsProcessingLayerPostProcessorInterface):
             layer.loadNamedStyle(str(STYLES / f"{self._style}.qml"))
 
 
-def prepare_loaded_layer(
-    context: QgsProcessingContext, path: str, style: str, label: str, group: str
-) -> LayerStyler | None:
-    """Arrange name, group and style of an output that QGIS will load; the caller keeps what is returned alive."""
+@cache
+def styler_of(style: str) -> LayerStyler:
+    """The styler of a style, which stays alive.
+
+    QGIS keeps none, and the algorithm that names one may be gone before QGIS calls it: `run` and models work with copies.
+    """
+    return LayerStyler(style)
+
+
+def prepare_loaded_layer(context: QgsProcessingContext, path: str, style: str, label: str, group: str) -> None:
+    """Arrange name, group and style of an output that QGIS will load."""
     if not context.willLoadLayerOnCompletion(path):
-        return None
+        return
     details = context.layerToLoadOnCompletionDetails(path)
     details.groupName = details.groupName or f"GWSA - {group}"
     if not details.name:
         details.name = label
-    styler = LayerStyler(style)
-    details.setPostProcessor(styler)
-    return styler
+    details.setPostProcessor(styler_of(style))
 
 
 def dress(layer: QgsRasterLayer, style: str) -> None:

@@ -38,6 +38,7 @@ ALGORITHMS = (
     ("attribution", "Attribution"),
     ("latitudeprofile", "LatitudeProfile"),
     ("droughtindex", "DroughtIndex"),
+    ("basinseries", "BasinSeries"),
     ("sampleregion", "SampleRegion"),
     ("checkenvironment", "CheckEnvironment"),
 )

@@ -12,12 +12,14 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFile,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterVectorLayer,
     QgsProcessingUtils,
+    QgsVectorFileWriter,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +55,18 @@ class Values:
         """Source of a vector layer as OGR opens it; None when an optional one is not given."""
         layer = self._algorithm.parameterAsVectorLayer(self._parameters, name, self._context)
         return self._source(name, layer, "vector layer")
+
+    def features(self, name: str) -> str | None:
+        """Features as OGR opens them: the layer's own file, or a copy of what is selected, filtered or in memory."""
+        if not self.given(name):
+            return None
+        path, layer = self._algorithm.parameterAsCompatibleSourceLayerPathAndLayerName(
+            self._parameters, name, self._context, QgsVectorFileWriter.supportedFormatExtensions(), "gpkg"
+        )
+        if not path:
+            given = self._parameters[name]
+            raise QgsProcessingException(describe_unreadable(name, given, "vector layer"))
+        return f"{path}|layername={layer}" if layer else path
 
     def _source(self, name: str, layer: QgsMapLayer | None, kind: str) -> str | None:
         if layer is not None and layer.isValid():
@@ -183,7 +197,7 @@ def describe_refusal(definition: QgsProcessingParameterDefinition, value: object
         return f"{name} ({label}) was not given; give a value for it."
     if isinstance(definition, QgsProcessingParameterRasterLayer):
         return describe_unreadable(name, value, "raster")
-    if isinstance(definition, QgsProcessingParameterVectorLayer):
+    if isinstance(definition, (QgsProcessingParameterVectorLayer, QgsProcessingParameterFeatureSource)):
         return describe_unreadable(name, value, "vector layer")
     if isinstance(definition, QgsProcessingParameterMultipleLayers) and isinstance(value, list):
         return describe_unreadable(name, first_unreadable(value, context), "raster")

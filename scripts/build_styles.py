@@ -14,6 +14,7 @@ from qgis.core import (
     Qgis,
     QgsApplication,
     QgsColorRampShader,
+    QgsFillSymbol,
     QgsGraduatedSymbolRenderer,
     QgsMapLayer,
     QgsMarkerSymbol,
@@ -65,6 +66,9 @@ AQUIFERS = [
     (34, "#8c510a", "34 local and shallow, > 100"),
 ]
 FLAGS = [(0, "#f0f0f0", "Observed"), (1, "#fdae61", "Short gap, filled"), (2, "#d7191c", "Long gap, filled")]
+# cm per year
+SLOPE_BOUNDS = [-1e6, -2, -1, -0.5, -0.1, 0.1, 0.5, 1, 2, 1e6]
+SLOPE_COLOURS = ["#67001f", "#b2182b", "#d6604d", "#f4a582", "#ffffff", "#92c5de", "#4393c3", "#2166ac", "#053061"]
 MASK = [(1, "#a6cee3", "Used")]
 DROUGHT_CLASSES = [
     (1, "#730000", "D4 exceptional drought"),
@@ -142,15 +146,12 @@ def save(layer: QgsMapLayer, name: str) -> None:
 def wells() -> None:
     """Wells coloured by their trend, red for falling."""
     layer = QgsVectorLayer("Point?field=trend_well:double", "wells", "memory")
-    bounds = [-1e6, -2, -1, -0.5, -0.1, 0.1, 0.5, 1, 2, 1e6]
-    colours = ["#67001f", "#b2182b", "#d6604d", "#f4a582", "#ffffff", "#92c5de", "#4393c3", "#2166ac", "#053061"]
     ranges = []
-    for low, high, colour in zip(bounds[:-1], bounds[1:], colours, strict=True):
+    for low, high, colour in zip(SLOPE_BOUNDS[:-1], SLOPE_BOUNDS[1:], SLOPE_COLOURS, strict=True):
         symbol = QgsMarkerSymbol.createSimple(
             {"name": "circle", "color": colour, "size": "2.4", "outline_color": "#404040", "outline_width": "0.2"}
         )
-        label = f"< {high:g}" if low < -1e5 else f"> {low:g}" if high > 1e5 else f"{low:g} to {high:g}"
-        ranges.append(QgsRendererRange(low, high, symbol, f"{label} cm/yr"))
+        ranges.append(QgsRendererRange(low, high, symbol, slope_label(low, high)))
     layer.setRenderer(QgsGraduatedSymbolRenderer("trend_well", ranges))
     save(layer, "wells")
 
@@ -163,6 +164,23 @@ def stipples() -> None:
     )
     layer.setRenderer(QgsSingleSymbolRenderer(symbol))
     save(layer, "stipples")
+
+
+def basins() -> None:
+    """Basins coloured by their trend, red for falling; those without a trend have no fill."""
+    layer = QgsVectorLayer("Polygon?field=slope_cm:double", "basins", "memory")
+    ranges = []
+    for low, high, colour in zip(SLOPE_BOUNDS[:-1], SLOPE_BOUNDS[1:], SLOPE_COLOURS, strict=True):
+        symbol = QgsFillSymbol.createSimple({"color": colour, "outline_color": "#404040", "outline_width": "0.26"})
+        ranges.append(QgsRendererRange(low, high, symbol, slope_label(low, high)))
+    layer.setRenderer(QgsGraduatedSymbolRenderer("slope_cm", ranges))
+    save(layer, "basins")
+
+
+def slope_label(low: float, high: float) -> str:
+    """Legend of a class of slopes."""
+    label = f"< {high:g}" if low < -1e5 else f"> {low:g}" if high > 1e5 else f"{low:g} to {high:g}"
+    return f"{label} cm/yr"
 
 
 def main() -> None:
@@ -201,6 +219,7 @@ def main() -> None:
         save(layer, name)
     wells()
     stipples()
+    basins()
     del layer  # QGIS may not go before its layers
     application.exitQgis()
 

@@ -7,61 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import OutputNotWritable
-from gwsa_qgis.rasters.gdal_setup import gdal, ogr, osr
-from gwsa_qgis.rasters.writing import replacing
+from gwsa_qgis.products.vector_layer import require_geopackage, write_features
+from gwsa_qgis.rasters.gdal_setup import ogr
+
+__all__ = ["require_geopackage", "write_points"]
 
 
 def write_points(
     path: str | Path, x: np.ndarray, y: np.ndarray, crs: str, fields: Mapping[str, Sequence], layer_name: str = "wells"
 ) -> Path:
-    """Write points with attributes (texts, whole numbers or numbers; NaN becomes NULL), whole or not at all.
-
-    Raises
-    ------
-    OutputNotWritable
-        If the place cannot be written, or the name does not end in ``.gpkg``.
-    """
-    require_geopackage(path)
-    with replacing(path) as temporary:
-        try:
-            _write(temporary, x, y, crs, fields, layer_name)
-        except RuntimeError as error:
-            raise OutputNotWritable(
-                f"{path} cannot be written ({str(error).strip()[:200]})", "give a folder with permission and free space"
-            ) from error
-    return Path(path)
+    """Write points with attributes as `write_features` does."""
+    points = (_point(float(a), float(b)) for a, b in zip(x, y, strict=True))
+    return write_features(path, points, ogr.wkbPoint, crs, fields, layer_name)
 
 
-def require_geopackage(path: str | Path) -> None:
-    """Raise `OutputNotWritable` unless the name ends in ``.gpkg``."""
-    if Path(path).suffix.lower() != ".gpkg":
-        raise OutputNotWritable(f"{path} is no GeoPackage name", "end it in .gpkg")
-
-
-def _write(path: Path, x: np.ndarray, y: np.ndarray, crs: str, fields: Mapping[str, Sequence], layer_name: str) -> None:
-    reference = None
-    if crs:
-        reference = osr.SpatialReference(crs)
-        reference.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
-    dataset = gdal.GetDriverByName("GPKG").Create(str(path), 0, 0, 0, gdal.GDT_Unknown)
-    layer = dataset.CreateLayer(layer_name, reference, ogr.wkbPoint)
-    columns = {name: np.asarray(values) for name, values in fields.items()}
-    kinds = {"U": ogr.OFTString, "O": ogr.OFTString, "i": ogr.OFTInteger64, "b": ogr.OFTInteger64, "f": ogr.OFTReal}
-    for name, values in columns.items():
-        layer.CreateField(ogr.FieldDefn(name, kinds[values.dtype.kind]))
-    definition = layer.GetLayerDefn()
-    layer.StartTransaction()
-    for number in range(len(x)):
-        feature = ogr.Feature(definition)
-        for position, values in enumerate(columns.values()):
-            value = values[number]
-            if values.dtype.kind != "f":
-                feature.SetField(position, str(value) if values.dtype.kind in "UO" else int(value))
-            elif np.isfinite(value):
-                feature.SetField(position, float(value))
-        point = ogr.Geometry(ogr.wkbPoint)
-        point.AddPoint_2D(float(x[number]), float(y[number]))
-        feature.SetGeometry(point)
-        layer.CreateFeature(feature)
-    layer.CommitTransaction()
+def _point(x: float, y: float) -> ogr.Geometry:
+    point = ogr.Geometry(ogr.wkbPoint)
+    point.AddPoint_2D(x, y)
+    return point

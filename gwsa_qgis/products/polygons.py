@@ -14,6 +14,8 @@ from gwsa_qgis.rasters.grid import Grid, same_crs
 from gwsa_qgis.rasters.warping import spatial_reference
 
 SURFACES = (ogr.wkbPolygon, ogr.wkbMultiPolygon, ogr.wkbCurvePolygon, ogr.wkbMultiSurface)
+# Edges of outlines that are reprojected span at most this share of their layer.
+EDGES_ACROSS = 1000
 COLLECTIONS = (ogr.wkbUnknown, ogr.wkbGeometryCollection)
 
 
@@ -23,7 +25,7 @@ class Polygons:
     Parameters
     ----------
     source : path
-        A file, or ``file|layername=name`` as QGIS writes it.
+        A file, or ``file|layername=name|subset=filter`` as QGIS writes it.
     grid : Grid
         Its CRS is what geometries come in.
 
@@ -41,9 +43,13 @@ class Polygons:
     def __init__(self, source: str | Path, grid: Grid) -> None:
         self.path, *options = str(source).split("|")
         name = next((part.split("=", 1)[1] for part in options if part.lower().startswith("layername=")), "")
+        chosen = next((n for n, part in enumerate(options) if part.lower().startswith("subset=")), len(options))
+        subset = "|".join(options[chosen:])[len("subset=") :]
         try:
             self._dataset = gdal.OpenEx(self.path, gdal.OF_VECTOR | gdal.OF_READONLY)
             self.layer = self._dataset.GetLayerByName(name) if name else self._dataset.GetLayer(0)
+            if subset and self.layer is not None:
+                self.layer.SetAttributeFilter(subset)
         except RuntimeError as error:
             reason = "is not there" if not Path(self.path).exists() else f"cannot be read ({reason_of(error)})"
             raise UnreadableInput(f"{self.path} {reason}", "give an existing polygon layer") from error
@@ -57,6 +63,7 @@ class Polygons:
         self.unplaced = own is None or own.GetName().lower().startswith("undefined")
         self._to_grid, self._to_layer = self._transforms(grid)
         self.reprojected = self._to_grid is not None
+        self._longest_edge = self._edge_length() if self.reprojected else 0.0
         # by number, as a polygon that meets several windows comes several times
         self._flattened: set[int] = set()
         self._mended: set[int] = set()
@@ -78,6 +85,11 @@ class Polygons:
         mine, grids = spatial_reference(own.ExportToWkt()), spatial_reference(grid.crs)
         return osr.CoordinateTransformation(mine, grids), osr.CoordinateTransformation(grids, mine)
 
+    def _edge_length(self) -> float:
+        """Edges longer than this, in the layer's own unit, are cut before they are reprojected."""
+        west, east, south, north = self.layer.GetExtent()
+        return max(east - west, north - south, 1e-9) / EDGES_ACROSS
+
     @property
     def flattened(self) -> int:
         """Outlines read so far that were three-dimensional."""
@@ -94,13 +106,13 @@ class Polygons:
         definition = self.layer.GetLayerDefn()
         return [definition.GetFieldDefn(number).GetName() for number in range(definition.GetFieldCount())]
 
-    def require_field(self, name: str) -> str:
+    def require_field(self, name: str, holds: str = "the class") -> str:
         """The field's exact name, whatever its case; raises `UnreadableInput` if absent."""
         found = next((field for field in self.fields if field.lower() == name.lower()), "")
         if not found:
             raise UnreadableInput(
                 f"{self.path} has no field {name!r}; it has {', '.join(self.fields) or 'none'}",
-                "name the field that holds the class",
+                f"name the field that holds {holds}",
             )
         return found
 
@@ -115,6 +127,14 @@ class Polygons:
         """Features that meet a grid's extent, with their valid, two-dimensional geometry in its CRS."""
         extent = grid.extent if self._to_layer is None else self._to_layer.TransformBounds(*grid.extent, 21)
         self.layer.SetSpatialFilterRect(*extent)
+        yield from self._mended_features()
+
+    def everywhere(self) -> Iterator[tuple[ogr.Feature, ogr.Geometry]]:
+        """All features that have a geometry, wherever they lie, as `within` gives them."""
+        self.layer.SetSpatialFilter(None)
+        yield from self._mended_features()
+
+    def _mended_features(self) -> Iterator[tuple[ogr.Feature, ogr.Geometry]]:
         self.layer.ResetReading()
         for feature in self.layer:
             geometry = feature.GetGeometryRef()
@@ -128,15 +148,17 @@ class Polygons:
         """Valid, two-dimensional polygons of a geometry in the grid's CRS; None when nothing is left of it."""
         if geometry.HasCurveGeometry():
             geometry = geometry.GetLinearGeometry()
-        if geometry.Is3D():
+        if geometry.Is3D() or geometry.IsMeasured():
             geometry.FlattenTo2D()
             self._flattened.add(number)
         try:
             if self._to_grid is not None:
+                # only vertices are reprojected: what lies between far ones would stay straight in the wrong CRS
+                geometry.Segmentize(self._longest_edge)
                 geometry.Transform(self._to_grid)
             if not _is_valid(geometry):
                 self._mended.add(number)
-                geometry = geometry.MakeValid()
+                geometry = _made_valid(geometry)
         except RuntimeError:
             geometry = None
         if geometry is None:
@@ -155,12 +177,12 @@ class Polygons:
         geometries = (feature.GetGeometryRef() for feature in self.layer)
         return sum(geometry is None or geometry.IsEmpty() for geometry in geometries)
 
-    def tell_repairs(self, report: Reporter) -> None:
-        """Say what was done to geometries."""
+    def tell_repairs(self, report: Reporter, grid_of: str = "the template") -> None:
+        """Say what was done to geometries; `grid_of` is whose CRS they were brought to."""
         if self.unplaced:
-            report.warn(f"{self.path} names no coordinate reference system: the template's is taken.")
+            report.warn(f"{self.path} names no coordinate reference system: {grid_of}'s is taken.")
         if self.reprojected:
-            report.say(f"{self.path} was reprojected to the template's coordinate reference system.")
+            report.say(f"{self.path} was reprojected to {grid_of}'s coordinate reference system.")
         if self.flattened:
             report.say(f"{self.flattened} three-dimensional outlines were flattened.")
         if self.mended:
@@ -177,6 +199,8 @@ class Polygons:
 def _surfaces(geometry: ogr.Geometry) -> ogr.Geometry | None:
     """Polygons of a geometry; None when it has none."""
     kind = ogr.GT_Flatten(geometry.GetGeometryType())
+    if geometry.IsEmpty():
+        return None
     if kind in SURFACES:
         return geometry
     if kind != ogr.wkbGeometryCollection:
@@ -194,6 +218,18 @@ def _surfaces(geometry: ogr.Geometry) -> ogr.Geometry | None:
         for single in singles:
             found.AddGeometry(single)
     return found if found.GetGeometryCount() else None
+
+
+def _made_valid(geometry: ogr.Geometry) -> ogr.Geometry | None:
+    """The valid area of a geometry: of its outer rings together, less its holes.
+
+    The older way, all that GEOS before 3.10 has, takes areas in turns: what two parts share falls out, and a hole along the
+    border is filled.
+    """
+    try:
+        return geometry.MakeValid(["METHOD=STRUCTURE"])
+    except RuntimeError:
+        return geometry.MakeValid()
 
 
 def _is_valid(geometry: ogr.Geometry) -> bool:

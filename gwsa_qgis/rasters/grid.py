@@ -115,9 +115,16 @@ class Grid:
         """Cell area of each row in km2: on the sphere for geographic grids, from the CRS's unit otherwise."""
         if self.is_geographic:
             edges = np.deg2rad(np.clip(self.north - np.arange(self.rows + 1) * self.dy, -90, 90))
-            return EARTH_RADIUS_KM**2 * np.deg2rad(self.dx) * -np.diff(np.sin(edges))
+            return self.unit_area_km2 * np.deg2rad(self.dx) * -np.diff(np.sin(edges))
+        return np.full(self.rows, self.dx * self.dy * self.unit_area_km2)
+
+    @property
+    def unit_area_km2(self) -> float:
+        """What a unit of area is in km2: a steradian on geographic grids, the CRS's own unit squared otherwise."""
+        if self.is_geographic:
+            return EARTH_RADIUS_KM**2
         metres = osr.SpatialReference(self.crs).GetLinearUnits() if self.crs else 1.0
-        return np.full(self.rows, self.dx * self.dy * metres**2 / 1e6)
+        return metres**2 / 1e6
 
     def refine(self, factor: int) -> Grid:
         """Grid of the same extent with cells `factor` times smaller."""

@@ -117,3 +117,24 @@ def carry_over(pixels: np.ndarray, supports: np.ndarray, importances: np.ndarray
         return 1.0
     logs = np.log(np.where(usable, pixels, 1.0) / np.where(usable, supports, 1.0))
     return float(np.exp((weights * logs).sum() / weights.sum()))
+
+
+def left_of_within(share: np.ndarray) -> np.ndarray:
+    """How much of the within part is left in the mean over a part of a support.
+
+    Departures from a support's mean add up to nothing over it: the mean over a share f of it is -(1 - f) / f times that
+    over the rest. Where pixels all erred alike, the whole within part would be left in a small part, and (1 - f) / f of
+    it in one of more than half; nothing is left in the whole. With any other correlation it is less.
+
+    Parameters
+    ----------
+    share : ndarray
+        Share of the support's area that the mean is over.
+
+    Returns
+    -------
+    ndarray
+        Factor on the mean standard error of the departures, 1 to 0.
+    """
+    share = np.clip(np.asarray(share, np.float64), 1e-12, 1.0)
+    return np.minimum(1.0, (1.0 - share) / share)

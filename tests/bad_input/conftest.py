@@ -20,6 +20,10 @@ STEPS = {
         {"gwsa": "corrected", "background": "sms"},
         {"residual": ".tif", "slope": ".tif", "p_value": ".tif", "classes": ".tif", "report": ".html"},
     ),
+    "basinseries": (
+        {"input": "corrected", "basins": "aquifers", "field": "HYGEO2"},
+        {"output": ".csv", "report": ".html", "annual": ".csv", "summary": ".csv", "layer": ".gpkg"},
+    ),
     "basemask": ({"inputs": ["mask", "classes"]}, {"output": ".tif"}),
     "consistency": (
         {"fine": "corrected", "coarse": "gwsa", "aquifers": "classes_coarse", "mascons": "mascons"},

@@ -15,6 +15,7 @@ NAMES = (
     "aquiferclasses",
     "attribution",
     "basemask",
+    "basinseries",
     "consistency",
     "correctresiduals",
     "droughtindex",
@@ -69,6 +70,7 @@ except OutputNotWritable as error:
         # the first outputs fit, the last does not
         *[("fillgaps", 12_000), ("trend", 3000), ("trainmodels", 4000), ("validatewells", 12_000)],
         *[("seasonality", 3000), ("droughtindex", 60_000), ("latitudeprofile", 8000), ("attribution", 60_000)],
+        ("basinseries", 20_000),
     ],
 )
 def test_disk_that_fills_up(step, tmp_path, name, limit):

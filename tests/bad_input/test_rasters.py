@@ -10,7 +10,13 @@ import pytest
 STACKS = [
     *[("accumulate", "input"), ("consistency", "fine"), ("consistency", "coarse"), ("correctresiduals", "prediction")],
     *[("correctresiduals", "target"), ("fillgaps", "input"), ("trainmodels", "target"), ("trend", "input")],
-    *[("validatewells", "gwsa"), ("validatewells", "coarse"), ("waterbalance", "twsa"), ("waterbalance", "sms")],
+    *[
+        ("basinseries", "input"),
+        ("validatewells", "gwsa"),
+        ("validatewells", "coarse"),
+        ("waterbalance", "twsa"),
+        ("waterbalance", "sms"),
+    ],
     *[("waterbalance", "swe"), ("waterbalance", "cws"), ("waterbalance", "observed"), ("seasonality", "input")],
     *[("droughtindex", "input"), ("latitudeprofile", "input")],
     *[("attribution", "gwsa"), ("attribution", "background")],
@@ -44,6 +50,7 @@ NAMES = (
     "aquiferclasses",
     "attribution",
     "basemask",
+    "basinseries",
     "consistency",
     "correctresiduals",
     "droughtindex",

@@ -157,6 +157,13 @@ def cases(region, work) -> dict[str, dict]:
         "validatewells": {"GWSA": work["corrected"], "COARSE": work["gwsa"], **well_files, "BINS": 3},
         "projectreport": {"GWSA": work["corrected"], "COARSE": work["gwsa"], "MODEL": work["model"]},
         "trend": {"INPUT": work["corrected"], "AQUIFERS": work["classes"]},
+        "basinseries": {
+            "INPUT": work["corrected"],
+            "BASINS": str(next((region / "whymap").glob("*.shp"))),
+            "FIELD": "HYGEO2",
+            "SAME_NAME": "join",
+            "CHARTS": 2,
+        },
         "seasonality": {"INPUT": work["corrected"]},
         "droughtindex": {"INPUT": work["corrected"]},
         "attribution": {"GWSA": work["corrected"], "BACKGROUND": work["sms"]},

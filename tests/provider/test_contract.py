@@ -76,6 +76,10 @@ PROMISED = {
             "HIGHEST_LATITUDE",
         },
     ),
+    "basinseries": (
+        {"INPUT", "BASINS", "FIELD", "BASIN", "SAME_NAME", "UNCERTAINTY", "WITHIN", "MASCONS", "FLAGS", "LEVEL"},
+        {"OUTPUT", "REPORT", "ANNUAL", "SUMMARY", "LAYER", "BASINS_READ", "BASINS_WITHOUT_VALUES"},
+    ),
     "droughtindex": (
         {"INPUT", "METHOD", "DETREND", "BASELINE_START", "BASELINE_END", "MINIMUM_YEARS"},
         {"OUTPUT", "CLASSES", "SPELLS", "AREAS", "REPORT", "DROUGHT_SHARE", "WORST_SHARE"},

@@ -1,0 +1,128 @@
+"""gwsa:basinseries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gwsa_qgis.processing_provider.base import GwsaAlgorithm, tr
+from gwsa_qgis.processing_provider.values import Values
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterField,
+    QgsProcessingParameterVectorDestination,
+)
+
+
+class BasinSeries(GwsaAlgorithm):
+    """Average a monthly stack over basins."""
+
+    ID = "basinseries"
+    NAME = "Basin series"
+    GROUP = "analyse"
+    TAGS = ("basin", "catchment", "zonal statistics", "volume", "km3", "time series", "trend", "csv")
+    REFERENCE = (
+        "Slope: Sen (1968), doi:10.1080/01621459.1968.10480934; limits: Gilbert (1987); test: Mann (1945), Kendall (1975); "
+        "serial correlation: after Hamed and Rao (1998), doi:10.1016/S0022-1694(97)00125-X; season: Cleveland et al. (1990)."
+    )
+    SUMMARY = (
+        "Averages a monthly stack over basins, exactly to their borders: cm, km3, share with values, uncertainty, filled "
+        "months, annual means and trends."
+    )
+    HELP = """<p><b>Mean and volume.</b> The mean of a month is sum(a v) / sum(a) over the pixels with a value v; a is the
+    pixel's area inside the basin: a pixel on the border counts by its covered share, which is computed exactly, on the
+    sphere for geographic rasters. Volume (km<sup>3</sup>) = mean (cm) x area with values (km<sup>2</sup>) x
+    10<sup>-5</sup>: nothing is extrapolated to masked parts or beyond the raster; <i>share</i> says how much of the basin
+    has values. Any number of basins is read in one pass; they may overlap.</p>
+    <p><b>Uncertainty</b> is a half-width at LEVEL. Pixels of a mascon share its error, so errors must not be averaged away.
+    Best: UNCERTAINTY = <i>CELL</i> of the Uncertainty algorithm (standard errors s of mascons or cells), with WITHIN and
+    MASCONS. <i>uncertainty_cm</i> takes the s as one error throughout the basin, sum(a s) / sum(a): the largest it can be;
+    <i>uncertainty_independent_cm</i> takes them as independent, sqrt(sum((a s)<sup>2</sup>)) / sum(a). What departs within
+    a mascon counts where a basin holds a share f of it, times min(1, (1 - f) / f). UNCERTAINTY = <i>OUTPUT</i> (half-widths
+    of pixels) is taken as one error throughout: safe, and too wide for large basins.</p>
+    <p><b>Trend</b>: Theil-Sen slope of the series without its season (STL), limits at LEVEL and p value widened for serial
+    correlation (AR(1) factor, with the allowance for the season, as in the map of trends); the plain p value is given for
+    comparison. Filled months are used.</p>
+    <p><b>Tables</b> are comma-separated with decimal points and months as YYYY-MM: OUTPUT has a row for each basin and
+    month (<i>area_km2</i>: with values; <i>filled</i>: 1 or 0; <i>gap</i>: short or long, by FLAGS), ANNUAL for each basin
+    and calendar year with its number of months. SUMMARY and LAYER have a row for each basin: areas and shares with values,
+    <i>slope_cm</i> (cm per year) and <i>rate_km3</i> (km<sup>3</sup> per year) with their limits <i>_lo</i> and <i>_hi</i>,
+    both p values, and the root mean square <i>error_cm</i> of the uncertainty.</p>"""
+
+    def declare(self) -> None:
+        self.add_raster("INPUT", "Monthly stack", "For example GWSA, cm.")
+        self.add(
+            QgsProcessingParameterFeatureSource("BASINS", tr("Basins"), [QgsProcessing.SourceType.TypeVectorPolygon]),
+            "Polygons in any CRS; they are reprojected to the stack's, invalid ones mended, as the log says.",
+        )
+        self.add(
+            QgsProcessingParameterField("FIELD", tr("Name field"), "", "BASINS", optional=True),
+            "Field of the basins' names; features are numbered without it.",
+        )
+        self.add_text("BASIN", "Only this basin", "Its name; all basins when empty.")
+        self.add_choice(
+            "SAME_NAME",
+            "Features of one name",
+            "apart: each is a basin, and numbered; join: they are one basin.",
+            ["apart", "join"],
+            "apart",
+            advanced=True,
+        )
+        self.add_raster(
+            "UNCERTAINTY",
+            "Uncertainty",
+            "CELL (best) or OUTPUT of the Uncertainty algorithm. Optional.",
+            optional=True,
+        )
+        self.add_raster(
+            "WITHIN", "Uncertainty within", "WITHIN of the Uncertainty algorithm, beside CELL. Optional.", optional=True
+        )
+        self.add_raster("MASCONS", "Native mascons", "Mascon map; needed with errors of mascons.", optional=True)
+        self.add_raster(
+            "FLAGS", "Filled months", "FLAGS of Fill gaps; what the stack says itself counts too.", optional=True
+        )
+        help = "Probability of the uncertainty's interval and of the limits of trends."
+        self.add_number("LEVEL", "Level", help, 0.95, 0.5, 0.99, whole=False)
+        help = "A month counts when this share of the area that ever has values has them."
+        self.add_number("MINIMUM_SHARE", "Least share of values", help, 0.5, 0, 1, whole=False)
+        self.add_number("CHARTS", "Charts", "Basins drawn in the report at most: the largest changes of volume.", 30)
+        csv = tr("CSV files (*.csv)")
+        self.add_file_output("OUTPUT", "Monthly table", "A row for each basin and month.", csv)
+        self.add_file_output("ANNUAL", "Annual table", "Means of calendar years.", csv, optional=True)
+        self.add_file_output(
+            "SUMMARY", "Table of basins", "Areas and trends, a row for each basin.", csv, optional=True
+        )
+        self.add_report("Trends by volume, charts with uncertainty and Sen line, basins without values.")
+        self.add(
+            QgsProcessingParameterVectorDestination(
+                "LAYER", tr("Basins with trends"), QgsProcessing.SourceType.TypeVectorPolygon, optional=True
+            ),
+            "The basins with their figures, coloured by trend.",
+        )
+        self._styles["LAYER"] = ("basins", "Basins with trends")
+        self.add_figure("BASINS_READ", "Basins")
+        self.add_figure("BASINS_WITHOUT_VALUES", "Basins without values")
+        self.add_memory()
+
+    def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
+        from gwsa_qgis.steps.basinseries import basinseries
+
+        result = basinseries(
+            values.raster("INPUT"),
+            values.features("BASINS"),
+            values.output_file("OUTPUT"),
+            field=values.text("FIELD") or "",
+            basin=values.text("BASIN") or "",
+            same_name=values.choice("SAME_NAME"),
+            **{name.lower(): values.raster(name) for name in ("UNCERTAINTY", "WITHIN", "MASCONS", "FLAGS")},
+            report=values.output_file("REPORT"),
+            annual=values.output_file("ANNUAL"),
+            summary=values.output_file("SUMMARY"),
+            layer=values.output("LAYER"),
+            level=values.number("LEVEL"),
+            minimum_share=values.number("MINIMUM_SHARE"),
+            charts=values.integer("CHARTS"),
+            memory_mb=values.integer("MEMORY"),
+            progress=progress,
+        )
+        return {"BASINS_READ": result.basins, "BASINS_WITHOUT_VALUES": result.without_values}
