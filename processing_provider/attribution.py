@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gwsa_qgis.processing_provider.base import PAPER, GwsaAlgorithm
+from gwsa_qgis.processing_provider.base import PAPER, GwsaAlgorithm, tr
 from gwsa_qgis.processing_provider.values import Values
+from qgis.core import QgsProcessing, QgsProcessingParameterVectorDestination
 
 
 class Attribution(GwsaAlgorithm):
@@ -53,6 +54,17 @@ class Attribution(GwsaAlgorithm):
         self.add_raster_output(
             "CLASSES", "Trend classes of the residual", "Seven classes, 0 = NoData.", "trend_classes"
         )
+        self.add(
+            QgsProcessingParameterVectorDestination(
+                "STIPPLES",
+                tr("Significant residual trends (dots)"),
+                QgsProcessing.SourceType.TypeVectorPoint,
+                optional=True,
+                createByDefault=False,
+            ),
+            "Points (GeoPackage) where more than half of the cells around have p below 0.01, as in the paper's Fig. 10.",
+        )
+        self._styles["STIPPLES"] = ("stipples", "Significant residual trends (dots)")
         self.add_report("Page with the trends of GWSA, background and residual, and what the residual proves.")
         self.add_figure("TREND_GWSA", "Trend of the mean GWSA (cm per unit of time)")
         self.add_figure("TREND_BACKGROUND", "Trend of the mean background (cm per unit of time)")
@@ -71,6 +83,7 @@ class Attribution(GwsaAlgorithm):
             slope=values.output("SLOPE"),
             p_value=values.output("P_VALUE"),
             classes=values.output("CLASSES"),
+            stipples=values.output("STIPPLES"),
             report=values.output_file("REPORT"),
             baseline_start=values.text("BASELINE_START"),
             baseline_end=values.text("BASELINE_END"),

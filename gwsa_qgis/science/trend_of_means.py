@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gwsa_qgis.science.trend import deseasonalise as take_season_out
-from gwsa_qgis.science.trend import mann_kendall, theil_sen
+from gwsa_qgis.science.pixel_trend import TrendSettings, pixel_trends
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,7 @@ def mean_trend(
     InvalidParameter
         If the correction is unknown.
     """
-    series = np.asarray(values, np.float64)[None]
-    if deseasonalise:
-        series = take_season_out(series)
-    test = mann_kendall(series, correction)
-    lines = theil_sen(series, variance_factor=test.variance_factor)
-    slopes = (float(part[0]) * months_in_unit for part in (lines.slope, lines.lower, lines.upper))
-    return MeanTrend(*slopes, float(test.p[0]), float(test.p_plain[0]))
+    series = np.asarray(values, np.float64)
+    settings = TrendSettings(correction, deseasonalise, confidence=0.95)
+    slope, p, p_plain, lower, upper = pixel_trends(series[None], settings, np.isfinite(series))[:, 0].tolist()
+    return MeanTrend(slope * months_in_unit, lower * months_in_unit, upper * months_in_unit, p, p_plain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from gwsa_qgis.steps.attribution_inputs import AttributionJob, open_attribution
 from gwsa_qgis.steps.attribution_report import NAMES, AttributionFacts, attribution_page
 from gwsa_qgis.steps.text_outputs import stage_text
 from gwsa_qgis.steps.trend import TrendResult, trend
+from gwsa_qgis.steps.trend_grading import HIGHLY_SIGNIFICANT
 
 STEP = "attribution"
 # Both stacks as read, their float64 copies and anomalies, masks, the residual, and the window before.
@@ -39,7 +40,7 @@ class AttributionResult:
     Attributes
     ----------
     residual, slope, p_value : Path
-    classes, report : Path or None
+    classes, stipples, report : Path or None
     months : (n_months,) datetime64[M]
         Months that both stacks have.
     area_shares : dict of int to float
@@ -60,6 +61,7 @@ class AttributionResult:
     slope: Path
     p_value: Path
     classes: Path | None
+    stipples: Path | None
     report: Path | None
     months: np.ndarray
     area_shares: dict[int, float]
@@ -80,6 +82,7 @@ def attribution(
     p_value: str | Path,
     *,
     classes: str | Path | None = None,
+    stipples: str | Path | None = None,
     report: str | Path | None = None,
     baseline_start: str = DEFAULT_BASELINE[0],
     baseline_end: str = DEFAULT_BASELINE[1],
@@ -104,6 +107,8 @@ def attribution(
         GWSA less the background, both as anomalies to their means over the same months of the baseline: stack, cm.
     slope, p_value, classes : path
         Trend of the residual, as `steps.trend.trend` finds it in the residual stack.
+    stipples : path, optional
+        Dots (GeoPackage) where most cells around have a residual trend with p < 0.01, as in the paper's Fig. 10.
     report : path, optional
         Page with trends of GWSA, background and residual, area shares, and what the residual proves.
     baseline_start, baseline_end : str
@@ -131,13 +136,13 @@ def attribution(
         options = {"unit": unit, "correction": correction, "deseasonalise": deseasonalise}
         options |= {"minimum_share": minimum_share, "memory_mb": memory_mb, "workers": workers}
         with _naming(written, residual):
-            found = _trend(outputs, written, slope, p_value, classes, options, say.part(SUBTRACTING, 1.0))
+            found = _trend(outputs, written, (slope, p_value, classes, stipples), options, say.part(SUBTRACTING, 1.0))
         series = sums.series()
         means = [
             mean_trend(values, correction, deseasonalise=deseasonalise, months_in_unit=MONTHS_IN[unit])
             for values in series
         ]
-        paths = (Path(path) if path else None for path in (residual, slope, p_value, classes, report))
+        paths = (Path(path) if path else None for path in (residual, slope, p_value, classes, stipples, report))
         uncovered = sums.uncovered_share()
         result = AttributionResult(*paths, job.months, found.area_shares, found.mean_slope, *means, found.pixels,
                                    uncovered, job.human_use)  # fmt: skip
@@ -186,17 +191,20 @@ def _subtract(job: AttributionJob, path: str | Path, sums: _Sums, memory_mb: flo
 
 
 def _trend(
-    outputs: ExitStack,
-    written: str,
-    slope: str | Path,
-    p_value: str | Path,
-    classes: str | Path | None,
-    options: dict,
-    say: Reporter,
+    outputs: ExitStack, written: str, paths: Sequence[str | Path | None], options: dict, say: Reporter
 ) -> TrendResult:
-    """Trend of the residual into files that appear with the others."""
-    at = [outputs.enter_context(replacing(path)) if path else None for path in (slope, p_value, classes)]
-    return trend(written, at[0], at[1], classes=at[2], **options, progress=say)
+    """Trend of the residual into files that appear with the others: slope, p value, classes, dots."""
+    slope, p_value, classes, stipples = (outputs.enter_context(replacing(path)) if path else None for path in paths)
+    return trend(
+        written,
+        slope,
+        p_value,
+        classes=classes,
+        stipples=stipples,
+        stipple_p=HIGHLY_SIGNIFICANT,
+        **options,
+        progress=say,
+    )
 
 
 @contextmanager

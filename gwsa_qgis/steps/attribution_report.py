@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gwsa_qgis.rasters.inspection import describe_months, read_thinned
-from gwsa_qgis.report.figures import trend_class_bars
+from gwsa_qgis.report.class_figures import trend_class_bars
 from gwsa_qgis.report.html import Page
 from gwsa_qgis.report.maps import MOST_PIXELS, map_panels
 from gwsa_qgis.report.series import SeriesLine, SeriesPanel, monthly_series

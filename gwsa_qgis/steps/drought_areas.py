@@ -8,10 +8,9 @@ import io
 import numpy as np
 
 from gwsa_qgis.rasters.grid import Grid
-from gwsa_qgis.rasters.windows import Window
+from gwsa_qgis.rasters.windows import Window, put_thinned
 from gwsa_qgis.report.maps import MOST_PIXELS
 from gwsa_qgis.science.drought import CLASS_NAMES, MILDEST_CLASS, NODATA_CLASS
-from gwsa_qgis.steps.likeness import put_thinned
 
 
 class DroughtAreas:

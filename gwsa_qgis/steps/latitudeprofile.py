@@ -14,12 +14,11 @@ from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.raster import Raster, create_raster
 from gwsa_qgis.rasters.stack import MonthlyStack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.report.maps import MOST_PIXELS
 from gwsa_qgis.science.latitude_bands import SHARES, BandFigures, BandSums, band_numbers
 from gwsa_qgis.science.period_means import Period, parse_periods, period_means
-from gwsa_qgis.steps.likeness import put_thinned
 from gwsa_qgis.steps.profile_report import LatitudeBand, ProfileFacts, bands_as_csv, profile_page
 from gwsa_qgis.steps.text_outputs import stage_text
 

@@ -14,12 +14,11 @@ from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.raster import create_raster
 from gwsa_qgis.rasters.stack import MonthlyStack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.report.maps import MOST_PIXELS
 from gwsa_qgis.science.annual_cycle import FEWEST_YEARS, NO_MONTH, maximum_month
 from gwsa_qgis.science.seasonality import THRESHOLDS, seasonal_parts
-from gwsa_qgis.steps.likeness import put_thinned
 from gwsa_qgis.steps.seasonality_report import SeasonalityFacts, seasonality_page
 from gwsa_qgis.steps.text_outputs import stage_text
 

@@ -18,7 +18,14 @@ STEPS = {
     ),
     "attribution": (
         {"gwsa": "corrected", "background": "sms"},
-        {"residual": ".tif", "slope": ".tif", "p_value": ".tif", "classes": ".tif", "report": ".html"},
+        {
+            "residual": ".tif",
+            "slope": ".tif",
+            "p_value": ".tif",
+            "classes": ".tif",
+            "stipples": ".gpkg",
+            "report": ".html",
+        },
     ),
     "basinseries": (
         {"input": "corrected", "basins": "aquifers", "field": "HYGEO2"},

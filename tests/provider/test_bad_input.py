@@ -28,7 +28,14 @@ ALGORITHMS = {
     ),
     "attribution": (
         {"GWSA": "corrected", "BACKGROUND": "sms"},
-        {"RESIDUAL": ".tif", "SLOPE": ".tif", "P_VALUE": ".tif", "CLASSES": ".tif", "REPORT": ".html"},
+        {
+            "RESIDUAL": ".tif",
+            "SLOPE": ".tif",
+            "P_VALUE": ".tif",
+            "CLASSES": ".tif",
+            "STIPPLES": ".gpkg",
+            "REPORT": ".html",
+        },
     ),
     "basinseries": (
         {"INPUT": "corrected", "BASINS": "aquifers", "FIELD": "HYGEO2"},

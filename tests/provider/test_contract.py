@@ -61,7 +61,17 @@ PROMISED = {
     ),
     "attribution": (
         {"GWSA", "BACKGROUND", "BASELINE_START", "BASELINE_END", "UNIT", "CORRECTION", "DESEASONALISE"},
-        {"RESIDUAL", "SLOPE", "P_VALUE", "CLASSES", "REPORT", "TREND_GWSA", "TREND_BACKGROUND", "TREND_RESIDUAL"},
+        {
+            "RESIDUAL",
+            "SLOPE",
+            "P_VALUE",
+            "CLASSES",
+            "STIPPLES",
+            "REPORT",
+            "TREND_GWSA",
+            "TREND_BACKGROUND",
+            "TREND_RESIDUAL",
+        },
     ),
     "latitudeprofile": (
         {"INPUT", "BAND_HEIGHT", "PERIODS", "MINIMUM_SHARE"},

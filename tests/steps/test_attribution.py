@@ -57,8 +57,17 @@ def files(tmp_path):
 
 def run(paths, folder, **options):
     names = ("residual", "slope", "p_value", "classes")
-    outputs = {name: folder / f"{name}.tif" for name in names} | {"report": folder / "page.html"}
+    outputs = {name: folder / f"{name}.tif" for name in names} | {
+        "report": folder / "page.html",
+        "stipples": folder / "dots.gpkg",
+    }
     return attribution(**{**paths, **outputs, **options})
+
+
+def places(path):
+    """Coordinates of the points of a file."""
+    dataset = gdal.OpenEx(str(path))
+    return [feature.GetGeometryRef().ExportToWkt() for feature in dataset.GetLayer(0)]
 
 
 def interpolate(values):
@@ -135,6 +144,8 @@ def test_trend_maps_are_those_of_the_residual(files, tmp_path):
         np.testing.assert_array_equal(read_single(ours)[0], read_single(theirs)[0])
     assert result.area_shares == own.area_shares and result.mean_slope == own.mean_slope
     assert result.pixels == own.pixels
+    dots = [places(path) for path in (result.stipples, own.stipples)]
+    assert dots[0] == dots[1] and dots[0]
     slope = read_single(result.slope)[0]
     assert np.nanmedian(slope[:9, :10]) == pytest.approx(-1.8, abs=0.3)  # the pumped corner
     assert abs(np.nanmedian(slope[10:, 11:])) < 0.5
@@ -246,7 +257,7 @@ def test_windows_and_workers_change_nothing(files, tmp_path):
 
 
 def test_residual_maps_alone(files, tmp_path):
-    result = run(files[0], tmp_path / "out", classes=None, report=None)
+    result = run(files[0], tmp_path / "out", classes=None, report=None, stipples=None)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["p_value.tif", "residual.tif", "slope.tif"]
     assert result.classes is None and result.report is None
 
