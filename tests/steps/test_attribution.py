@@ -60,6 +60,7 @@ def run(paths, folder, **options):
     outputs = {name: folder / f"{name}.tif" for name in names} | {
         "report": folder / "page.html",
         "stipples": folder / "dots.gpkg",
+        "stipples": folder / "dots.gpkg",
     }
     return attribution(**{**paths, **outputs, **options})
 
@@ -138,7 +139,8 @@ def test_trend_maps_are_those_of_the_residual(files, tmp_path):
         tmp_path / "p.tif",
         classes=tmp_path / "c.tif",
         unit="year",
-        correction="ar1",
+        stipples=tmp_path / "d.gpkg",
+        stipple_p=0.01,
     )
     for ours, theirs in ((result.slope, own.slope), (result.p_value, own.p_value), (result.classes, own.classes)):
         np.testing.assert_array_equal(read_single(ours)[0], read_single(theirs)[0])
