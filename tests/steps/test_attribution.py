@@ -60,7 +60,6 @@ def run(paths, folder, **options):
     outputs = {name: folder / f"{name}.tif" for name in names} | {
         "report": folder / "page.html",
         "stipples": folder / "dots.gpkg",
-        "stipples": folder / "dots.gpkg",
     }
     return attribution(**{**paths, **outputs, **options})
 
