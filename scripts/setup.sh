@@ -70,6 +70,10 @@ for name in ("numpy", "scipy", "matplotlib"):
     print(f"{name}=={m.version(name)}")' > "$venv/constraints.txt"
     "$venv/bin/python" "$root/scripts/requirements.py" "$root/pyproject.toml" run dev > "$venv/wanted.txt"
     "$venv/bin/python" -m pip install -q --constraint "$venv/constraints.txt" --requirement "$venv/wanted.txt" >&2
+    # There may be no numba for this numpy yet: it is left out then, and trends take twice the time.
+    "$venv/bin/python" "$root/scripts/requirements.py" "$root/pyproject.toml" fast > "$venv/wanted_fast.txt"
+    "$venv/bin/python" -m pip install -q --constraint "$venv/constraints.txt" --requirement "$venv/wanted_fast.txt" >&2 ||
+        say "numba cannot be installed here; everything works without it"
     touch "$stamp"
 }
 

@@ -24,6 +24,8 @@ def one_blas_thread() -> Iterator[None]:
         yield
         return
     with _LOCK:
+        if not _HELD:
+            _take_control()
         _HELD.append(_HELD[-1] if _HELD else threadpool_limits(limits=1, user_api="blas"))
     try:
         yield
@@ -31,4 +33,19 @@ def one_blas_thread() -> Iterator[None]:
         with _LOCK:
             limit = _HELD.pop()
             if not _HELD:
+                _take_control()
                 limit.restore_original_limits()
+                _take_control()
+
+
+def _take_control() -> None:
+    """Let the thread that asks next set the limits of OpenBLAS.
+
+    Newer versions of threadpoolctl listen to the first thread only, and say nothing to others: a limit would not hold in
+    the threads of QGIS, or would stay when the first thread is not the last.
+    """
+    import threadpoolctl
+
+    controller = getattr(threadpoolctl, "OpenBLASController", None)
+    if hasattr(controller, "clear_controlling_thread"):
+        controller.clear_controlling_thread(force=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter
-from gwsa_qgis.science.ranks import count_inversions, dense_ranks, kendall_variance, tie_sums, usable_blocks
+from gwsa_qgis.science.ranks import count_pairs, kendall_variance, usable_blocks
 from gwsa_qgis.science.seasonal_kendall import seasonal_kendall
 from gwsa_qgis.science.serial_correlation import (
     ar1_variance_factor,
@@ -161,9 +161,8 @@ def kendall_sums(values: np.ndarray) -> np.ndarray:
     """Kendall's S, its tie-corrected variance and the number of pairs of each row, (3, n_block); S = 0 for all NaN."""
     n_values = values.shape[1]
     n_pairs = n_values * (n_values - 1) / 2
-    ranks, ordered = dense_ranks(values)
-    tied_pairs, tie_term = tie_sums(ordered)
-    s = n_pairs - tied_pairs - 2.0 * count_inversions(np.ascontiguousarray(ranks.T))
+    falling, tied, tie_term = count_pairs(values)
+    s = n_pairs - tied - 2.0 * falling
     s[np.isnan(values).all(axis=1)] = 0.0
     return np.stack([s, kendall_variance(n_values, tie_term), np.full(s.shape, n_pairs)])
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gwsa_qgis.science.compiled import kernels
 from gwsa_qgis.science.ranks import PairTally, count_inversions
 
 FEWEST_PAIRS = 4096
@@ -23,6 +24,7 @@ FIRST_DENSITY = 0.1
 MARGIN = 25.0
 MARGIN_SHARE = 0.5
 MOST_INSIDE = 1024
+ROOM = 128
 LARGEST_QUANTUM = 32767.0
 
 
@@ -183,6 +185,13 @@ def _pairs_between(above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np
         Number of pairs certainly below the lower edge, per series.
     """
     n_values, n_block = above.shape
+    compiled = kernels()
+    if compiled:
+        room = ROOM * n_block
+        first, later_by, n_below, found = compiled.pairs_between(above, below, room)
+        if found > room:
+            first, later_by, n_below, found = compiled.pairs_between(above, below, found)
+        return first[:found], later_by[:found], n_below
     lower, between = np.empty(above.shape, bool), np.empty(above.shape, bool)
     tally = PairTally(above.shape)
     places, patterns = [], []

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter
+from gwsa_qgis.science.compiled import kernels
 
 SMALLEST_COUNT = 4
 # Residuals, buffer and counts of a block of 225 months fit a core's second-level cache; what is kept of the pairs of
@@ -50,6 +51,7 @@ def usable_blocks(
     block = max(1, min(BLOCK_SERIES, BLOCK_PAIRS // max(1, months**2)))
     fewest = max(SMALLEST_COUNT, int(np.ceil(minimum_share * months)))
     for begin in range(0, series.shape[0], SERIES_AT_ONCE):
+        kernels(min(SERIES_AT_ONCE, series.shape[0] - begin))
         counts = np.isfinite(series[begin : begin + SERIES_AT_ONCE]).sum(axis=1)
         for count in np.unique(counts[counts >= fewest]):
             of_count = begin + np.flatnonzero(counts == count)
@@ -128,12 +130,29 @@ class PairTally:
 
 def count_inversions(by_time: np.ndarray) -> np.ndarray:
     """Number of pairs of each column whose later value is the lower; by_time of shape (n_values, n_block)."""
+    compiled = kernels()
+    if compiled:
+        return compiled.count_inversions(np.ascontiguousarray(by_time))
     tally = PairTally(by_time.shape)
     lower = np.empty(by_time.shape, bool)
     for lag in range(1, by_time.shape[0]):
         np.less(by_time[lag:], by_time[:-lag], out=lower[lag:])
         tally.add(lower, lag)
     return tally.totals()
+
+
+def count_pairs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Falling pairs, tied pairs, and the sum over groups of t equal values of t(t-1)(2t+5), of each row."""
+    compiled = kernels()
+    if compiled is None:
+        ranks, ordered = dense_ranks(values)
+        return count_inversions(np.ascontiguousarray(ranks.T)), *tie_sums(ordered)
+    falling, tied = compiled.count_pairs(values)
+    variance_term = np.zeros(values.shape[0])
+    rows = np.flatnonzero(tied)
+    if rows.size:
+        variance_term[rows] = tie_sums(np.sort(values[rows], axis=1))[1]
+    return falling, tied, variance_term
 
 
 def tie_sums(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,8 +15,11 @@ from functools import lru_cache
 import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter, MissingPackage, NoUsableData
+from gwsa_qgis.science.blas import one_blas_thread
 
-BLOCK_BYTES = 32 * 2**20
+# Fits the cache. All products of matrices have this many rows, whole tiles of every common BLAS, and one thread: only then
+# does the last bit of a series not depend on which other series are with it.
+BLOCK_ROWS = 96
 
 
 @dataclass(frozen=True)
@@ -229,9 +232,12 @@ def deseasonalise(series: np.ndarray, period: int = 12, seasonal: int = 7, robus
 
     Equal to ``y - statsmodels.tsa.seasonal.STL(y, period=period, seasonal=seasonal, robust=robust).fit().seasonal``.
 
-    A month without a value (NaN or infinite) is bridged, for the decomposition only, by least squares: a linear
-    trend plus the mean of its calendar month over the months that have values. It is NaN in the result. A series
-    with fewer values than two periods becomes NaN throughout.
+    A month without a value (NaN or infinite) is bridged, for the decomposition only, by `bridge_holes`: a linear trend
+    plus the mean of its calendar month, by least squares over the months that have values, also where `robust` is set.
+    What is decomposed is the bridged series, exactly as statsmodels decomposes it. The month is NaN in the result. A
+    series with fewer values than two periods becomes NaN throughout.
+
+    The result of a series does not depend on the others that are given with it, to the last bit.
 
     Parameters
     ----------
@@ -266,31 +272,45 @@ def deseasonalise(series: np.ndarray, period: int = 12, seasonal: int = 7, robus
     operator = seasonal_operator(months, StlParameters(period=period, seasonal=seasonal))
     decompose = _robust_seasonal(period, seasonal) if robust else (lambda block: block @ operator.T)
     result = np.empty(series.shape, np.float64)
-    step = max(1, BLOCK_BYTES // (8 * months))
-    for start in range(0, series.shape[0], step):
-        block = np.asarray(series[start : start + step], np.float64)
-        valid = np.isfinite(block)
-        bridged = block if valid.all() else _bridge_holes(block, valid, period)
-        adjusted = bridged - decompose(bridged)
-        if bridged is not block:
+    block = np.zeros((BLOCK_ROWS, months))
+    with one_blas_thread():
+        for start in range(0, series.shape[0], BLOCK_ROWS):
+            size = min(BLOCK_ROWS, series.shape[0] - start)
+            block[:size] = series[start : start + size]
+            block[size:] = 0.0
+            valid = np.isfinite(block)
+            if valid.all():
+                result[start : start + size] = (block - decompose(block))[:size]
+                continue
+            bridged = bridge_holes(block, period)
+            adjusted = bridged - decompose(bridged)
             adjusted[~valid] = np.nan
-        result[start : start + step] = adjusted
+            result[start : start + size] = adjusted[:size]
     return result
 
 
-def _bridge_holes(block: np.ndarray, valid: np.ndarray, period: int) -> np.ndarray:
-    """Fill the holes with a linear trend plus calendar-month means, both fitted to the valid months of each series."""
-    block = np.where(valid, block, np.nan)
+def bridge_holes(series: np.ndarray, period: int = 12) -> np.ndarray:
+    """Fill holes with a linear trend plus calendar-month means, both fitted by least squares to the valid months.
+
+    Parameters
+    ----------
+    series : ndarray, shape (n_series, n_months)
+        Monthly values; what is not finite is missing.
+    period : int
+        Months in a cycle. A calendar month that never has a value gets the mean of the series, plus trend.
+
+    Returns
+    -------
+    ndarray, shape (n_series, n_months), float64
+        Valid months as they are. Series with fewer values than two periods are NaN throughout.
+    """
+    valid = np.isfinite(series)
     enough = valid.sum(axis=1) >= 2 * period
-    block[~enough] = np.nan
-    rows = np.flatnonzero(enough & ~valid.all(axis=1))
-    if rows.size == 0:
-        return block
-    present = valid[rows].astype(np.float64)
-    count = present.sum(axis=1, keepdims=True)
-    values = np.where(valid[rows], block[rows], 0.0)
-    mean = values.sum(axis=1, keepdims=True) / count
-    months = block.shape[1]
+    # Series without enough values go along as zeros, so that the equations of all can be solved together.
+    present = (valid | ~enough[:, None]).astype(np.float64)
+    values = np.where(valid & enough[:, None], series, 0.0)
+    mean = values.sum(axis=1, keepdims=True) / present.sum(axis=1, keepdims=True)
+    months = series.shape[1]
     time = np.linspace(-1.0, 1.0, months)
     calendar = np.arange(months)[:, None] % period == np.arange(period)
     design = np.column_stack([time, calendar])
@@ -298,12 +318,12 @@ def _bridge_holes(block: np.ndarray, valid: np.ndarray, period: int) -> np.ndarr
     products = (design[:, :, None] * design[:, None, :]).reshape(months, terms * terms)
     gram = (present @ products).reshape(-1, terms, terms)
     moments = ((values - mean) * present) @ design
-    # A calendar month that never has a value gets the effect zero: the mean of the series.
     diagonal = np.arange(terms)
     gram[:, diagonal, diagonal] += gram[:, diagonal, diagonal] == 0
     coefficients = np.linalg.solve(gram, moments[:, :, None])[:, :, 0]
-    block[rows] = np.where(valid[rows], block[rows], mean + coefficients @ design.T)
-    return block
+    bridged = np.where(valid, values, mean + coefficients @ design.T)
+    bridged[~enough] = np.nan
+    return bridged
 
 
 def _robust_seasonal(period: int, seasonal: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gwsa_qgis.progress import ProgressFunction, Reporter
 
-DISTRIBUTIONS = ("numpy", "scipy", "matplotlib", "joblib", "statsmodels", "pymannkendall", "optuna")
+DISTRIBUTIONS = ("numpy", "scipy", "matplotlib", "joblib", "statsmodels", "pymannkendall", "optuna", "numba")
 # Several distributions carry one package; the first that is installed is named.
 ALTERNATIVES = {"xgboost": ("xgboost", "xgboost-cpu"), "scikit-learn": ("scikit-learn",)}
 NEEDED_FOR = {
@@ -21,6 +21,7 @@ NEEDED_FOR = {
     "optuna": "search networks (dnn)",
     "statsmodels": "robust STL, series with holes",
     "pymannkendall": "comparisons in tests",
+    "numba": "faster trends (optional)",
     "joblib": "several workers at once",
 }
 

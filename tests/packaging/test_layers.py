@@ -64,6 +64,7 @@ def test_who_knows_qgis_gdal_and_pyqt(path):
 def test_steps_import_without_qgis_and_without_heavy_packages():
     """A Python that finds none of them imports every step: what QGIS lacks is needed only when a step runs."""
     heavy = ["qgis", "xgboost", "sklearn", "optuna", "statsmodels", "pymannkendall", "joblib", "matplotlib", "pandas"]
+    heavy.append("numba")
     code = (
         "import sys, importlib, pkgutil\n"
         f"for name in {heavy!r}: sys.modules[name] = None\n"

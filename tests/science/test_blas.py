@@ -1,5 +1,7 @@
 """One thread of the linear algebra library, in contexts that overlap."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -27,4 +29,24 @@ def test_the_last_context_lifts_what_the_first_has_set():
         assert threads() == before
         with pytest.raises(ZeroDivisionError), one_blas_thread():
             raise ZeroDivisionError
+        assert threads() == before
+
+
+def test_it_holds_in_every_thread_and_is_lifted_by_any():
+    """Newer versions of threadpoolctl listen to one thread only, and ignore the others without a word."""
+
+    def held():
+        with one_blas_thread():
+            return threads()
+
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = threads()
+        with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+            assert held() == one.submit(held).result() == other.submit(held).result() == {1}
+            context = one_blas_thread()
+            one.submit(context.__enter__).result()
+            assert threads() == {1}
+            other.submit(context.__exit__, None, None, None).result()
+            assert threads() == before
+            assert held() == {1}
         assert threads() == before

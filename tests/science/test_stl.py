@@ -101,6 +101,52 @@ def test_robust_equals_statsmodels():
     np.testing.assert_allclose(deseasonalise(series, robust=True), expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("robust", [False, True])
+def test_holes_equal_statsmodels_on_the_bridged_series(robust):
+    reference = pytest.importorskip("statsmodels.tsa.seasonal")
+    series = seasonal_series(6, 120, seed=4)
+    holed = series.copy()
+    holed[np.random.default_rng(3).random(series.shape) < 0.15] = np.nan
+    holed[1, 50:61] = np.nan
+    holed[2] = series[2]
+    months, calendar = np.arange(120), np.eye(12)[np.arange(120) % 12]
+    for y, adjusted in zip(holed, deseasonalise(holed, robust=robust), strict=True):
+        valid = np.isfinite(y)
+        design = np.column_stack([months, calendar])
+        fitted = design @ np.linalg.lstsq(design[valid], y[valid], rcond=None)[0]
+        bridged = np.where(valid, y, fitted)
+        expected = bridged - reference.STL(bridged, period=12, robust=robust).fit().seasonal
+        np.testing.assert_allclose(adjusted[valid], expected[valid], rtol=0, atol=1e-9)
+        assert np.isnan(adjusted[~valid]).all()
+
+
+def test_robust_is_less_disturbed_by_an_outlier_than_the_matrix():
+    pytest.importorskip("statsmodels.tsa.seasonal")
+    months = np.arange(120)
+    line, season = 0.02 * months, 4 * np.sin(2 * np.pi * months / 12)
+    series = (line + season)[None] + 0
+    series[0, 60] += 40.0
+    series[0, 30] = np.nan
+    others = np.delete(months, [30, 60])
+    error = {r: np.abs(deseasonalise(series, robust=r)[0] - line)[others].max() for r in (False, True)}
+    assert error[True] < 0.1
+    assert error[False] > 5
+
+
+@pytest.mark.parametrize("n_months", [60, 225, 348])
+def test_a_series_does_not_depend_on_the_others_to_the_last_bit(n_months):
+    series = seasonal_series(500, n_months, seed=5).astype(np.float32)
+    series[::3, 7] = np.nan
+    series[5] = np.nan
+    together = deseasonalise(series)
+    rng = np.random.default_rng(6)
+    order = rng.permutation(500)
+    np.testing.assert_array_equal(deseasonalise(series[order]), together[order])
+    for cut in (1, 60, 97, 333):
+        parts = [deseasonalise(part) for part in (series[:cut], series[cut:])]
+        np.testing.assert_array_equal(np.concatenate(parts), together)
+
+
 def test_robust_without_statsmodels_names_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "statsmodels.tsa.seasonal", None)
     with pytest.raises(MissingPackage, match="pip install statsmodels"):
