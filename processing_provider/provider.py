@@ -34,6 +34,7 @@ ALGORITHMS = (
     ("validatewells", "ValidateWells"),
     ("projectreport", "ProjectReport"),
     ("trend", "Trend"),
+    ("trendbreak", "TrendBreak"),
     ("seasonality", "Seasonality"),
     ("attribution", "Attribution"),
     ("latitudeprofile", "LatitudeProfile"),

@@ -52,6 +52,21 @@ TREND_CLASSES = [
     (6, "#67a9cf", "Significant increase (p < 0.05)"),
     (7, "#2166ac", "Highly significant increase (p < 0.01)"),
 ]
+CHANGES = [
+    (1, "#67001f", "Decline accelerated"),
+    (2, "#b2182b", "Decline began"),
+    (3, "#d6604d", "Rise turned into decline"),
+    (4, "#f4a582", "Rise stopped"),
+    (5, "#fddbc7", "Rise slowed"),
+    (6, "#bfa89c", "Downward change, slopes uncertain"),
+    (7, "#f7f7f7", "No significant change"),
+    (8, "#9fb3bf", "Upward change, slopes uncertain"),
+    (9, "#d1e5f0", "Decline slowed"),
+    (10, "#92c5de", "Decline stopped"),
+    (11, "#4393c3", "Decline turned into rise"),
+    (12, "#2166ac", "Rise began"),
+    (13, "#053061", "Rise accelerated"),
+]
 AQUIFERS = [
     (11, "#deebf7", "11 major basin, recharge < 2 mm/yr"),
     (12, "#9ecae1", "12 major basin, 2-20"),
@@ -213,7 +228,7 @@ def main() -> None:
     )
     save(layer, "p_value")
     palettes = {"trend_classes": TREND_CLASSES, "aquifers": AQUIFERS, "flags": FLAGS, "mask": MASK, "months": MONTHS}
-    palettes["drought_classes"] = DROUGHT_CLASSES
+    palettes |= {"drought_classes": DROUGHT_CLASSES, "change_classes": CHANGES}
     for name, classes in palettes.items():
         paletted(layer, classes)
         save(layer, name)

@@ -66,6 +66,31 @@ def trend_class_bars(
 
 
 @optional_figure
+def share_bars_of_classes(names: Sequence[str], shares: np.ndarray, colours: Sequence[str]) -> bytes:
+    """Area shares of classes with long names, as horizontal bars in the order given.
+
+    Parameters
+    ----------
+    names : sequence of str
+    shares : (n_classes,) float
+        Percent.
+    """
+    figure = new_figure(8.4, 0.9 + 0.28 * len(names))
+    axes = figure.subplots()
+    percent, positions = np.asarray(shares, float), np.arange(len(names))
+    axes.barh(positions, percent, color=list(colours), edgecolor=INK, linewidth=0.6, height=0.78)
+    for place, value in zip(positions, percent, strict=True):
+        text = f" {value:.1f}" if value >= 0.05 or value == 0 else " < 0.1"
+        axes.text(value, place, text, va="center", fontsize=7.5)
+    axes.set_yticks(positions)
+    axes.set_yticklabels(names)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(1.1 * float(np.nanmax(percent, initial=0.0)), 1.0))
+    tidy(axes, "share of the valid area (%)", "")
+    return to_png(figure)
+
+
+@optional_figure
 def region_bars(
     regions: Sequence[tuple[str, np.ndarray]],
     names: Sequence[str],
@@ -149,7 +174,7 @@ def class_map(grid: Grid, classes: np.ndarray, names: Sequence[str], colours: Se
     )  # fmt: skip
     tidy(axes, "", "")
     kinds = [Patch(facecolor=colour, edgecolor=INK, linewidth=0.4) for colour in colours]
-    axes.legend(kinds, list(names), fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    axes.legend(kinds, list(names), fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return to_png(figure)
 
 

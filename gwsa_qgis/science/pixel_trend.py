@@ -79,7 +79,7 @@ def pixel_trends(series: np.ndarray, settings: TrendSettings, present: np.ndarra
     -----
     The limits are those of Gilbert (1987), with the factor that the correction puts on the variance.
     """
-    adjusted = without_season(series, settings.robust) if settings.without_season else np.asarray(series)
+    adjusted = take_season_out(series, settings.robust) if settings.without_season else np.asarray(series)
     lines = theil_sen(adjusted, confidence=None)
     correction = "none" if settings.allows_for_season else settings.correction
     test = mann_kendall(adjusted, correction, slope=lines.slope)
@@ -96,7 +96,7 @@ def pixel_trends(series: np.ndarray, settings: TrendSettings, present: np.ndarra
     return np.stack([lines.slope, p_value, test.p_plain, lower, upper])
 
 
-def without_season(series: np.ndarray, robust: bool) -> np.ndarray:
+def take_season_out(series: np.ndarray, robust: bool) -> np.ndarray:
     """Deseasonalise; what is left of a series that is constant but for rounding becomes exactly so, and has no trend."""
     adjusted = deseasonalise(series, robust=robust)
     size = np.fmax.reduce(np.where(np.isfinite(series), np.abs(series), np.nan), axis=1)

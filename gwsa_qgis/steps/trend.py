@@ -8,7 +8,6 @@ from pathlib import Path
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.products.point_layer import require_geopackage, write_points
 from gwsa_qgis.progress import ProgressFunction, Reporter
-from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
 from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.science.mann_kendall import SAFE_CORRECTIONS
@@ -17,7 +16,7 @@ from gwsa_qgis.science.trend import FieldSignificance
 from gwsa_qgis.steps.stipples import Stipples
 from gwsa_qgis.steps.text_outputs import stage_text
 from gwsa_qgis.steps.trend_grading import CORRECTED, PLAIN, SIGNIFICANT, RegionShares
-from gwsa_qgis.steps.trend_inputs import check_unit, open_input
+from gwsa_qgis.steps.trend_inputs import check_aquifers, check_unit, open_input
 from gwsa_qgis.steps.trend_passes import TrendJob, compute_layers, create_layers, grade
 from gwsa_qgis.steps.trend_report import TrendFacts, shares_csv, trend_page
 
@@ -163,9 +162,7 @@ def trend(
     if correction not in SAFE_CORRECTIONS:
         say.warn(f"correction {correction} calls far more than 5 % of trendless, autocorrelated series significant")
     data = open_input(input, start, end, use_filled, deseasonalise, say)
-    if aquifers:
-        with Raster(aquifers) as raster:
-            data.grid.require_match(raster.grid, f"the stack {input}", f"the aquifer classes {aquifers}")
+    check_aquifers(aquifers, data)
     job = TrendJob(
         data, settings, unit, minimum_share, aquifers, field_significance, stipple_p, stipple_field, memory_mb, workers
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.windows import Window, put_thinned
-from gwsa_qgis.science.trend import CLASS_NAMES, FieldSignificance, PValueTally, area_shares, trend_classes
+from gwsa_qgis.science.trend import CLASS_NAMES, FieldSignificance, PValueTally, trend_classes
 
 SIGNIFICANT, HIGHLY_SIGNIFICANT = 0.05, 0.01
 CORRECTED, PLAIN = 0, 1
@@ -26,8 +26,8 @@ class RegionShares:
     ----------
     kind, name : str
         For example ``aquifer class`` and ``13``.
-    areas : (2, 7) float
-        km2 by class, by the corrected and by the plain p value.
+    areas : (n_kinds, n_classes) float
+        km2 by class; of trends by the corrected and by the plain p value.
     """
 
     kind: str
@@ -35,21 +35,31 @@ class RegionShares:
     areas: np.ndarray
 
     def shares(self, number: int) -> dict[int, float]:
-        """Percent of each class, by the corrected (0) or the plain (1) p value."""
-        return area_shares(np.array(list(CLASS_NAMES)), self.areas[number])
+        """Percent of each class, of trends by the corrected (0) or the plain (1) p value."""
+        areas = self.areas[number]
+        with np.errstate(invalid="ignore"):
+            return {place: float(share) for place, share in enumerate(100.0 * areas / areas.sum(), start=1)}
 
 
 class ClassAreas:
-    """True areas of the classes by row and by aquifer class, by the corrected and by the plain p value."""
+    """True areas of classes by row and by aquifer class; of trends by the corrected and by the plain p value.
 
-    def __init__(self, grid: Grid) -> None:
+    Parameters
+    ----------
+    n_classes : int
+        Classes count from 1; 0 is NoData.
+    n_kinds : int
+        Ways of classing.
+    """
+
+    def __init__(self, grid: Grid, n_classes: int = len(CLASS_NAMES), n_kinds: int = 2) -> None:
         self.grid = grid
         self._row_areas = grid.row_areas_km2()
-        self._cells = np.zeros((2, grid.rows, len(CLASS_NAMES) + 1), np.int64)
+        self._cells = np.zeros((n_kinds, grid.rows, n_classes + 1), np.int64)
         self._aquifers: dict[int, np.ndarray] = {}
 
     def add(self, number: int, window: Window, classes: np.ndarray, aquifers: np.ndarray | None = None) -> None:
-        """Take in the classes of a window, by p value `number` (corrected 0, plain 1)."""
+        """Take in the classes of a window, of the kind `number` (of trends corrected 0, plain 1)."""
         size = self._cells.shape[2]
         rows = np.arange(window.rows)[:, None] * size
         counts = np.bincount((rows + classes).ravel(), minlength=window.rows * size).reshape(window.rows, size)
@@ -60,7 +70,7 @@ class ClassAreas:
         for value in np.unique(aquifers[np.isfinite(aquifers)]):
             here = aquifers == value
             found = np.bincount(classes[here], area[here], minlength=size)[1:]
-            self._aquifers.setdefault(int(value), np.zeros((2, size - 1)))[number] += found
+            self._aquifers.setdefault(int(value), np.zeros((len(self._cells), size - 1)))[number] += found
 
     def whole(self) -> RegionShares:
         """The whole map."""
@@ -134,15 +144,18 @@ class SlopeSums:
         self.thin = max(1, -(-max(grid.shape) // PREVIEW_PIXELS))
         self.preview = np.full((1, *(-(-length // self.thin) for length in grid.shape)), np.nan, np.float32)
 
-    def add(self, window: Window, slope: np.ndarray, field_significant: np.ndarray) -> None:
-        """Take in a window's slopes, and which are significant in the field."""
+    def add(self, window: Window, slope: np.ndarray) -> None:
+        """Take in a window's slopes."""
         area = np.broadcast_to(self._row_areas[window.row_slice, None], slope.shape)
         valid = np.isfinite(slope)
         self.pixels += int(valid.sum())
         self.area += float(area[valid].sum())
-        self.significant_area += float(area[valid & field_significant].sum())
         self._weighted += float((slope[valid].astype(np.float64) * area[valid]).sum())
         put_thinned(self.preview, slope[None], window, self.thin)
+
+    def add_significant(self, window: Window, significant: np.ndarray) -> None:
+        """Take in which of a window's pixels are significant in the field."""
+        self.significant_area += float(significant.sum(axis=1) @ self._row_areas[window.row_slice])
 
     def mean_slope(self) -> float:
         """Area-weighted mean slope."""

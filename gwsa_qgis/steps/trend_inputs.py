@@ -13,6 +13,7 @@ from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.pixel_stream import WINDOWS_AT_ONCE
+from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.rasters.windows import Window, plan_windows
 
@@ -116,6 +117,22 @@ def open_input(
 def fewest_months(data: TrendInput, minimum_share: float, without_season: bool) -> int:
     """Valid months that a series must have."""
     return max(math.ceil(minimum_share * int(data.used.sum()) - 1e-9), 2 * PERIOD if without_season else FEWEST)
+
+
+def check_aquifers(path: str | Path | None, data: TrendInput) -> None:
+    """Raise `GridMismatch` unless a class raster, where one is given, lies on the stack's grid."""
+    if path:
+        with Raster(path) as raster:
+            data.grid.require_match(raster.grid, f"the stack {data.path}", f"the aquifer classes {path}")
+
+
+def read_aquifers(path: str | Path | None, window: Window) -> np.ndarray | None:
+    """Aquifer classes of a window, NaN where there is none; None where no raster is given."""
+    if not path:
+        return None
+    with Raster(path) as raster:
+        values = raster.read(*window.slices, bands=[0])[0]
+    return np.where(values == 0, np.nan, values)
 
 
 def check_unit(unit: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.pixel_stream import PixelStream
-from gwsa_qgis.rasters.raster import Raster, RasterWriter, create_raster
+from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.windows import Window
 from gwsa_qgis.science.ar1_tests import slope_tests
 from gwsa_qgis.science.pixel_trend import LAYERS, TrendSettings, pixel_trends
@@ -32,6 +32,7 @@ from gwsa_qgis.steps.trend_inputs import (
     SERIES_AT_ONCE,
     TrendInput,
     fewest_months,
+    read_aquifers,
 )
 
 
@@ -72,14 +73,6 @@ class TrendJob:
         """Unit of the slopes."""
         return f"{self.data.unit}/{self.unit}"
 
-    def aquifers_of(self, window: Window) -> np.ndarray | None:
-        """Aquifer classes of a window, NaN where there is none."""
-        if not self.aquifers:
-            return None
-        with Raster(self.aquifers) as raster:
-            values = raster.read(*window.slices, bands=[0])[0]
-        return np.where(values == 0, np.nan, values)
-
 
 @dataclass(frozen=True)
 class Computed:
@@ -109,7 +102,7 @@ def compute_layers(job: TrendJob, writers: dict[str, RasterWriter | None], progr
                 if writer is not None:
                     writer.write_tiles(layer, window.row, window.column)
             tests.add(found[1])
-            areas.add(PLAIN, window, classes_by(found[0], found[2]), job.aquifers_of(window))
+            areas.add(PLAIN, window, classes_by(found[0], found[2]), read_aquifers(job.aquifers, window))
     rates = (SIGNIFICANT, HIGHLY_SIGNIFICANT, job.stipple_p)
     field = tests.at(rates, lambda: (_written(writers["p_value"], window) for window in windows))
     return Computed(windows, areas, field)
@@ -130,8 +123,9 @@ def grade(
     for done, window in enumerate(computed.windows, start=1):
         slope, p_value = (_written(writers[name], window) for name in ("slope", "p_value"))
         graded = classes_by(slope, p_value, field if job.by_field else None)
-        computed.areas.add(CORRECTED, window, graded, job.aquifers_of(window))
-        sums.add(window, slope, field[SIGNIFICANT].mask(p_value))
+        computed.areas.add(CORRECTED, window, graded, read_aquifers(job.aquifers, window))
+        sums.add(window, slope)
+        sums.add_significant(window, field[SIGNIFICANT].mask(p_value))
         if places is not None:
             by_field = field[job.stipple_p].mask(p_value)
             with np.errstate(invalid="ignore"):

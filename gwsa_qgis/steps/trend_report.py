@@ -106,7 +106,7 @@ def _summary(facts: TrendFacts) -> dict[str, object]:
         "season": season,
         "test": "Mann-Kendall, two-sided",
         "correction for autocorrelation": correction,
-        "months": _months(data),
+        "months": describe_filled(data),
         "pixels need": f"{facts.job.minimum_share:.0%} of the months",
     }
     if data.unit == "cm":
@@ -118,7 +118,8 @@ def _summary(facts: TrendFacts) -> dict[str, object]:
     return pairs
 
 
-def _months(data: TrendInput) -> str:
+def describe_filled(data: TrendInput) -> str:
+    """How many months there are, and which of them were filled."""
     filled = int(data.filled.sum())
     if not filled:
         return f"{data.months.size}, none marked as filled"

@@ -76,6 +76,11 @@ STEPS = {
         {"slope": ".tif", "p_value": ".tif", "p_plain": ".tif", "lower": ".tif", "upper": ".tif", "classes": ".tif"}
         | {"stipples": ".gpkg", "table": ".csv", "report": ".html"},
     ),
+    "trendbreak": (
+        {"input": "corrected", "break_month": "2007"},
+        {"slope_before": ".tif", "slope_after": ".tif", "change": ".tif", "p_value": ".tif", "p_before": ".tif"}
+        | {"p_after": ".tif", "classes": ".tif", "table": ".csv", "report": ".html"},
+    ),
     "validatewells": (
         {"gwsa": "corrected", "wells": "well_points", "levels": "levels", "coarse": "gwsa"},
         {"metrics": ".csv", "report": ".html", "output": ".gpkg"},

@@ -22,6 +22,7 @@ NAMES = (
     "fillgaps",
     "glaciermask",
     "latitudeprofile",
+    "trendbreak",
     "monthlystack",
     "predict",
     "preparepredictors",
@@ -71,6 +72,7 @@ except OutputNotWritable as error:
         *[("fillgaps", 12_000), ("trend", 3000), ("trainmodels", 4000), ("validatewells", 12_000)],
         *[("seasonality", 3000), ("droughtindex", 60_000), ("latitudeprofile", 8000), ("attribution", 60_000)],
         ("basinseries", 20_000),
+        ("trendbreak", 3000),
     ],
 )
 def test_disk_that_fills_up(step, tmp_path, name, limit):

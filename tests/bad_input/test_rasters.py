@@ -20,6 +20,7 @@ STACKS = [
     *[("waterbalance", "swe"), ("waterbalance", "cws"), ("waterbalance", "observed"), ("seasonality", "input")],
     *[("droughtindex", "input"), ("latitudeprofile", "input")],
     *[("attribution", "gwsa"), ("attribution", "background")],
+    ("trendbreak", "input"),
 ]
 RASTERS = [
     *[("applymask", "input"), ("applymask", "mask"), ("aquiferclasses", "template"), ("glaciermask", "template")],
@@ -27,7 +28,14 @@ RASTERS = [
     *[("correctresiduals", "mask"), ("fillgaps", "mascons"), ("importgldas", "template"), ("monthlystack", "inputs")],
     *[("predict", "aquifers"), ("predict", "mask"), ("preparepredictors", "inputs"), ("preparepredictors", "mask")],
     *[("preparepredictors", "template"), ("trainmodels", "aquifers"), ("trainmodels", "mascons")],
-    *[("trend", "aquifers"), ("watermask", "inputs"), ("watermask", "template"), ("glaciermask", "ice_sheet"), *STACKS],
+    *[
+        ("trendbreak", "aquifers"),
+        ("trend", "aquifers"),
+        ("watermask", "inputs"),
+        ("watermask", "template"),
+        ("glaciermask", "ice_sheet"),
+        *STACKS,
+    ],
 ]
 ALIGNED = [
     *[("applymask", "mask"), ("basemask", "inputs"), ("consistency", "coarse"), ("consistency", "aquifers")],
@@ -39,7 +47,7 @@ ALIGNED = [
         ("trend", "aquifers"),
         ("waterbalance", "sms"),
         ("waterbalance", "observed"),
-        ("waterbalance", "cws"),
+        *[("waterbalance", "cws"), ("trendbreak", "aquifers")],
     ],
 ]
 
@@ -57,6 +65,7 @@ NAMES = (
     "fillgaps",
     "glaciermask",
     "latitudeprofile",
+    "trendbreak",
     "monthlystack",
     "predict",
     "preparepredictors",
@@ -115,7 +124,17 @@ def test_files_that_are_no_rasters(step, name, argument, kind):
 
 @pytest.mark.parametrize(
     "name",
-    ["accumulate", "trend", "applymask", "monthlystack", "fillgaps", "seasonality", "droughtindex", "latitudeprofile"],
+    [
+        "accumulate",
+        "trend",
+        "applymask",
+        "monthlystack",
+        "fillgaps",
+        "seasonality",
+        "droughtindex",
+        "latitudeprofile",
+        "trendbreak",
+    ],
 )
 @pytest.mark.parametrize("share", [0.2, 0.6])
 def test_files_cut_off(step, tmp_path, name, share):
@@ -167,6 +186,8 @@ def test_stacks_without_a_common_month(step, name, argument):
 def test_too_few_months(step):
     step.fails("trend", "short.tif has 6 months and removing the season needs 24", input="short")
     step.fails("attribution", "6 common months, .* removing the season needs 24", background="short")
+    step.fails("trendbreak", "short.tif has 6 months and removing the season needs 24", input="short")
+    step.fails("trendbreak", "12 months with values are after the break", break_month="2009-01")
     step.fails("droughtindex", "more than 1 years in the reference period, and 5 are wanted", input="short")
     step.fails("seasonality", "short.tif has 6 months, .* and no two calendar years with 12", input="short")
     step.fails("waterbalance", "2005-01 to 2009-12", twsa="short", baseline_start="2005-01")
@@ -181,6 +202,7 @@ def test_too_few_months(step):
         *[("fillgaps", "input"), ("trainmodels", "target"), ("trend", "input"), ("monthlystack", "inputs")],
         *[("seasonality", "input"), ("droughtindex", "input"), ("latitudeprofile", "input")],
         *[("attribution", "gwsa"), ("attribution", "background")],
+        ("trendbreak", "input"),
         *[
             ("validatewells", "gwsa"),
             ("waterbalance", "twsa"),

@@ -58,6 +58,11 @@ ALGORITHMS = {
     "glaciermask": ({"GLACIERS": "aquifers", "TEMPLATE": "template"}, {"OUTPUT": ".tif"}),
     "importgldas": ({"FOLDER": "bare", "TEMPLATE": "gwsa"}, {"SMS": ".tif", "SWE": ".tif", "CWS": ".tif"}),
     "importgrace": ({"INPUT": "text.nc"}, {"OUTPUT": ".tif", "LAND_MASK": ".tif", "MASCONS": ".tif"}),
+    "trendbreak": (
+        {"INPUT": "corrected", "BREAK": "2007"},
+        {"SLOPE_BEFORE": ".tif", "SLOPE_AFTER": ".tif", "CHANGE": ".tif", "P_VALUE": ".tif", "P_BEFORE": ".tif"}
+        | {"P_AFTER": ".tif", "CLASSES": ".tif", "TABLE": ".csv", "REPORT": ".html"},
+    ),
     "latitudeprofile": ({"INPUT": "corrected"}, {"MEAN": ".tif", "PROFILE": ".csv", "REPORT": ".html"}),
     "monthlystack": ({"INPUTS": ["gwsa"]}, {"OUTPUT": ".tif"}),
     "predict": (
@@ -110,6 +115,7 @@ STACKS = dict(
     seasonality="INPUT",
     trainmodels="TARGET",
     trend="INPUT",
+    trendbreak="INPUT",
     validatewells="GWSA",
     waterbalance="SMS",
 )
@@ -329,6 +335,14 @@ def test_every_algorithm_that_takes_a_stack(refusals, name, kind):
         ("attribution", {"BACKGROUND": "elsewhere"}, r"elsewhere\.tif .* does not meet"),
         ("latitudeprofile", {"BAND_HEIGHT": 0}, "BAND_HEIGHT is 0; give a number from 0.001 to 180"),
         ("latitudeprofile", {"PERIODS": "soon"}, "'soon' is no period"),
+        ("trendbreak", {"BREAK": ""}, "BREAK .*was not given; give a value for it"),
+        ("trendbreak", {"BREAK": "soon"}, "BREAK is 'soon'; give a month as YYYY-MM"),
+        (
+            "trendbreak",
+            {"BREAK": "2009-06"},
+            "7 months with values are after the break; give a break that leaves at least 24",
+        ),
+        ("trendbreak", {"AQUIFERS": "classes_coarse"}, "are not on one grid"),
         ("trend", {"START": "soon"}, "START is 'soon'; give a month as YYYY-MM"),
         ("trend", {"END": "1999-12"}, "has no month from 2004-01 to 1999-12"),
         ("trend", {"START": "2009-01"}, "has 12 months and removing the season needs 24"),

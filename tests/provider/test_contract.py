@@ -73,6 +73,10 @@ PROMISED = {
             "TREND_RESIDUAL",
         },
     ),
+    "trendbreak": (
+        {"INPUT", "BREAK", "UNIT", "START", "END", "SIGNIFICANCE", "DESEASONALISE", "MINIMUM_SHARE", "AQUIFERS"},
+        {"SLOPE_BEFORE", "SLOPE_AFTER", "CHANGE", "P_VALUE", "P_BEFORE", "P_AFTER", "CLASSES", "TABLE", "REPORT"},
+    ),
     "latitudeprofile": (
         {"INPUT", "BAND_HEIGHT", "PERIODS", "MINIMUM_SHARE"},
         {

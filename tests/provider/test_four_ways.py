@@ -28,6 +28,7 @@ NAMES = (
     *("uncertainty", "consistency", "validatewells", "projectreport", "trend", "sampleregion", "checkenvironment"),
     *("seasonality", "attribution", "latitudeprofile", "droughtindex"),
     "basinseries",
+    "trendbreak",
 )
 
 
