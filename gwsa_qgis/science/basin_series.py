@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gwsa_qgis.months import calendar_year
-from gwsa_qgis.science.pixel_trend import TrendSettings, pixel_trends, without_season
+from gwsa_qgis.science.pixel_trend import TrendSettings, pixel_trends, take_season_out
 
 # Pixels taken at once: their float64 copies stay in the cache.
 PIXELS_AT_ONCE = 1024
@@ -113,7 +113,7 @@ def basin_trends(series: np.ndarray, level: float = 0.95, minimum_share: float =
     series = np.where((valid.sum(1) >= max(minimum_share * months, 1))[:, None], series, np.nan)
     settings = TrendSettings(without_season=months >= 2 * PERIOD, confidence=level)
     slope, p, p_plain, lower, upper = pixel_trends(series, settings, valid.any(0))
-    adjusted = without_season(series, False) if settings.without_season else series
+    adjusted = take_season_out(series, False) if settings.without_season else series
     middle = np.full((2, len(series)), np.nan)
     for row in np.flatnonzero(np.isfinite(slope)):
         times = np.flatnonzero(np.isfinite(adjusted[row]))
