@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import GwsaError, NoUsableData
+from gwsa_qgis.errors import GwsaError
 from gwsa_qgis.progress import ProgressFunction, Reporter
-from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.stack import create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
@@ -20,14 +19,17 @@ from gwsa_qgis.science.trend_of_means import MeanTrend, mean_trend
 from gwsa_qgis.science.water_balance import DEFAULT_BASELINE, groundwater_anomaly
 from gwsa_qgis.steps.attribution_inputs import AttributionJob, open_attribution
 from gwsa_qgis.steps.attribution_report import NAMES, AttributionFacts, attribution_page
+from gwsa_qgis.steps.attribution_sums import AttributionSums
 from gwsa_qgis.steps.text_outputs import stage_text
 from gwsa_qgis.steps.trend import TrendResult, trend
 from gwsa_qgis.steps.trend_grading import HIGHLY_SIGNIFICANT
 
 STEP = "attribution"
-# Both stacks as read, their float64 copies and anomalies, masks, the residual, and the window before.
-BYTES_PER_VALUE = 72
-SHARE_OF_WINDOWS = 0.7
+# Both stacks as read, what the warper holds, the residual, and the window before, which is still being written.
+BYTES_PER_VALUE = 24
+# The rest of the budget is for GDAL's cache, the values that are computed at once, and the libraries themselves.
+SHARE_OF_WINDOWS = 0.5
+VALUES_AT_ONCE = 2**18
 # Part of the work that is subtracting; the rest is the trend.
 SUBTRACTING = 0.2
 MONTHS_IN = {"month": 1, "year": 12}
@@ -130,9 +132,9 @@ def attribution(
         gwsa, background, (baseline_start, baseline_end), unit, correction, minimum_share, deseasonalise, say
     )
     with together() as outputs:
-        sums = _Sums(job.grid, job.months, minimum_share)
+        sums = AttributionSums(job.grid.row_areas_km2(), job.months.size, minimum_share)
         written = _subtract(job, residual, sums, memory_mb, workers, say.part(0.0, SUBTRACTING))
-        sums.require(job, minimum_share)
+        sums.require(job.background_name, job.baseline)
         options = {"unit": unit, "correction": correction, "deseasonalise": deseasonalise}
         options |= {"minimum_share": minimum_share, "memory_mb": memory_mb, "workers": workers}
         with _naming(written, residual):
@@ -155,25 +157,18 @@ def attribution(
     return result
 
 
-def _subtract(job: AttributionJob, path: str | Path, sums: _Sums, memory_mb: float, workers: int, say: Reporter) -> str:
+def _subtract(
+    job: AttributionJob, path: str | Path, sums: AttributionSums, memory_mb: float, workers: int, say: Reporter
+) -> str:
     """Write the residual and add up its means; returns where it is until it is moved into place."""
 
-    def compute(window: Window) -> tuple[np.ndarray, ...]:
-        total, natural = job.read(window)
-        # Means of both over the same months: those of the baseline in which both are there.
-        both = np.isfinite(total) & np.isfinite(natural)
-        lost = np.isfinite(total).any(axis=0) & ~both.any(axis=0)
-        parts = [
-            groundwater_anomaly(
-                np.where(both, values, np.nan), [], job.months, filled=job.filled, baseline=job.baseline
-            ).groundwater
-            for values in (total, natural)
-        ]
-        return parts[0], parts[1], (parts[0] - parts[1]).astype(np.float32), lost
+    def compute(window: Window) -> tuple[np.ndarray, AttributionSums]:
+        part = sums.empty()
+        return _window_residual(job, window, part), part
 
-    windows = plan_windows(
-        job.grid, BYTES_PER_VALUE * job.months.size * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * memory_mb
-    )
+    per_pixel = BYTES_PER_VALUE * job.months.size * max(workers, 1)
+    # Larger windows than the usual budget's are no quicker, and make cancelling slow.
+    windows = plan_windows(job.grid, per_pixel, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
     with create_stack(
         path,
         job.grid,
@@ -184,10 +179,35 @@ def _subtract(job: AttributionJob, path: str | Path, sums: _Sums, memory_mb: flo
         step=STEP,
         metadata={"GWSA_BACKGROUND": job.background_name},
     ) as writer:
-        for window, parts in map_windows(compute, windows, workers=workers, progress=say, message="Residual"):
-            sums.add(window, *parts)
-            writer.write(parts[2], window.row, window.column)
+        for window, (residual, part) in map_windows(
+            compute, windows, workers=workers, progress=say, message="Residual"
+        ):
+            sums.merge(part)
+            writer.write(residual, window.row, window.column)
         return writer.dataset.GetDescription()
+
+
+def _window_residual(job: AttributionJob, window: Window, sums: AttributionSums) -> np.ndarray:
+    """Residual of a window, (n_months, rows, columns) float32, added up on the way."""
+    total, natural = job.read(window)
+    residual = np.empty(total.shape, np.float32)
+    rows_at_once = max(VALUES_AT_ONCE // (job.months.size * window.columns), 1)
+    for row in range(0, window.rows, rows_at_once):
+        rows = slice(row, row + rows_at_once)
+        both = np.isfinite(total[:, rows]) & np.isfinite(natural[:, rows])
+        covered = both.any(axis=0)
+        lost = np.isfinite(total[:, rows]).any(axis=0) & ~covered
+        # Means of both over the same months: those of the baseline in which both are there.
+        anomalies = []
+        for values, factor in zip((total, natural), job.factors, strict=True):
+            part = values[:, rows] * np.float64(factor)
+            part[~both] = np.nan
+            found = groundwater_anomaly(part, [], job.months, filled=job.filled, baseline=job.baseline)
+            anomalies.append(found.groundwater)
+        difference = anomalies[0] - anomalies[1]
+        residual[:, rows] = difference
+        sums.add(slice(window.row + row, window.row + row + both.shape[1]), *anomalies, difference, lost)
+    return residual
 
 
 def _trend(
@@ -214,51 +234,6 @@ def _naming(written: str, path: str | Path) -> Iterator[None]:
         yield
     except GwsaError as error:
         raise type(error)(error.problem.replace(written, str(path)), error.remedy) from error
-
-
-class _Sums:
-    """Area-weighted means of GWSA, background and residual over windows, and what lacks a background."""
-
-    def __init__(self, grid: Grid, months: np.ndarray, minimum_share: float) -> None:
-        self._row_areas = grid.row_areas_km2()
-        self._fewest = max(minimum_share * months.size, 1)
-        self._totals, self._areas = np.zeros((3, months.size)), np.zeros(months.size)
-        self.area, self._lost, self.pixels = 0.0, 0.0, 0
-
-    def add(
-        self, window: Window, total: np.ndarray, natural: np.ndarray, residual: np.ndarray, lost: np.ndarray
-    ) -> None:
-        """Take in a window: three anomalies (n_months, rows, columns), and the pixels without a background."""
-        area, valid = self._row_areas[window.row_slice], np.isfinite(residual)
-        self._areas += valid.sum(axis=2) @ area
-        for number, values in enumerate((total, natural, residual)):
-            self._totals[number] += np.where(valid, values, 0.0).sum(axis=2, dtype=np.float64) @ area
-        self.area += float(valid.any(axis=0).sum(axis=1) @ area)
-        self.pixels += int((valid.sum(axis=0) >= self._fewest).sum())
-        self._lost += float(lost.sum(axis=1) @ area)
-
-    def require(self, job: AttributionJob, minimum_share: float) -> None:
-        """Raise `NoUsableData` unless some pixel has a residual that a trend can be had of."""
-        if not self.area:
-            raise NoUsableData(
-                f"no pixel has both GWSA and the background {job.background_name} in a month of the baseline "
-                f"{' to '.join(job.baseline)}",
-                "give another baseline, or a background of the same region",
-            )
-        if not self.pixels:
-            raise NoUsableData(
-                f"no pixel has GWSA and background in {minimum_share:.0%} of the {self._areas.size} common months",
-                "give stacks with fewer gaps, or lower the minimum share",
-            )
-
-    def series(self) -> np.ndarray:
-        """Means of GWSA, background and residual (3, n_months), cm; NaN in months without a residual."""
-        known = self._areas > 0
-        return np.divide(self._totals, self._areas, out=np.full(self._totals.shape, np.nan), where=known)
-
-    def uncovered_share(self) -> float:
-        """Percent of the area of GWSA that has no background."""
-        return 100.0 * self._lost / (self._lost + self.area) if self._lost else 0.0
 
 
 def _tell(result: AttributionResult, job: AttributionJob, unit: str, say: Reporter) -> None:

@@ -72,13 +72,12 @@ class AttributionJob:
         }[self.plan.method]
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """GWSA and background of a window, (n_months, rows, columns) float64 each, cm."""
+        """GWSA and background of a window, (n_months, rows, columns) float32 each, in the stacks' own units."""
         with MonthlyStack(self.gwsa) as stack:
-            total = stack.read_months(self.months, *window.slices) * np.float64(self.factors[0])
+            total = stack.read_months(self.months, *window.slices)
         with MonthlyStack(self.background) as stack:
             bands = stack.positions(self.months)
-            natural = read_window_aligned(stack, self.grid, window, self.plan, bands)
-        return total, natural * np.float64(self.factors[1])
+            return total, read_window_aligned(stack, self.grid, window, self.plan, bands)
 
 
 def open_attribution(

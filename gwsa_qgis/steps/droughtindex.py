@@ -34,7 +34,7 @@ STEP = "droughtindex"
 # float32 as read, the index, its classes, masks of months, and the window before, which is still being written.
 BYTES_PER_VALUE, BYTES_PER_PIXEL = 16, 80
 # The rest of the budget is for GDAL's cache, the series that are computed at once, and the libraries themselves.
-SHARE_OF_WINDOWS = 0.6
+SHARE_OF_WINDOWS = 0.5
 SPELL_BANDS = ("share of months in drought (%)", "longest drought (months)")
 
 
@@ -153,7 +153,10 @@ def droughtindex(
     tags["GWSA_DETRENDED"] = "yes" if detrend else "no"
     found = DroughtAreas(grid, months)
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_PIXEL
-    windows = plan_windows(grid, bytes_per_cell * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * memory_mb)
+    # Larger windows than the usual budget's are no quicker, and make cancelling slow.
+    windows = plan_windows(
+        grid, bytes_per_cell * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
+    )
     with together() as outputs:
         files = _open(outputs, grid, months, filled, quantity, tags, output, classes, spells)
         for window, layers in map_windows(compute, windows, workers=workers, progress=say, message="Drought index"):

@@ -118,7 +118,10 @@ def latitudeprofile(
     tags = {"GWSA_STEP": STEP, "GWSA_QUANTITY": f"mean {quantity}".strip(), "GWSA_PERIODS": "; ".join(map(str, spans))}
     names = [f"mean, {span.title()}" for span in spans]
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_MEAN * len(spans) + BYTES_PER_PIXEL
-    windows = plan_windows(grid, bytes_per_cell * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * memory_mb)
+    # Larger windows than the usual budget's are no quicker, and make cancelling slow.
+    windows = plan_windows(
+        grid, bytes_per_cell * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
+    )
     thin = max(1, -(-max(grid.shape) // MOST_PIXELS))
     maps = np.full((len(spans), *(-(-length // thin) for length in grid.shape)), np.nan, np.float32)
     options = {"descriptions": names, "unit": unit, "metadata": tags}

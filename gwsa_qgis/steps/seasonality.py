@@ -120,7 +120,10 @@ def seasonality(
     tags |= {"GWSA_PERIOD": f"{months[0]} to {months[-1]}", "GWSA_MINIMUM_MONTHS": str(minimum_months)}
     found = _Areas(grid)
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_PIXEL
-    windows = plan_windows(grid, bytes_per_cell * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * memory_mb)
+    # Larger windows than the usual budget's are no quicker, and make cancelling slow.
+    windows = plan_windows(
+        grid, bytes_per_cell * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
+    )
     with together() as outputs:
         writer = outputs.enter_context(
             create_raster(output, grid, descriptions=["seasonal contribution (%)"], unit="%", metadata=tags)
