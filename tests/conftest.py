@@ -1,9 +1,27 @@
 """Fixtures that all tests share."""
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+ENDED = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """Remember how the tests ended."""
+    session.config.stash[ENDED] = int(exitstatus)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure(config):
+    """Leave at once: when all tests are over, Qt and QGIS may crash while they take themselves down with Python."""
+    if ENDED in config.stash:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[ENDED])
 
 
 @pytest.fixture(scope="session")
