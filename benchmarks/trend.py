@@ -1,27 +1,32 @@
 """Time of the trend chain per pixel beside the usual loop over statsmodels and pymannkendall, in one run.
 
-Run with one thread: ``OMP_NUM_THREADS=1 python benchmarks/trend.py [pixels] [loop pixels]``. CPU time is measured.
+Run with one thread of BLAS: ``OMP_NUM_THREADS=1 python -m benchmarks trend``, or ``python benchmarks/trend.py [pixels]
+[loop pixels]``. CPU time is measured, but wall time for two threads beside one.
 """
 
+import contextlib
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pymannkendall
 from statsmodels.tsa.seasonal import STL
 
-from gwsa_qgis.science.trend import deseasonalise, mann_kendall, theil_sen
+from gwsa_qgis.science import compiled
+from gwsa_qgis.science.pixel_trend import TrendSettings, pixel_trends
+from gwsa_qgis.science.trend import CORRECTIONS, deseasonalise, mann_kendall, theil_sen
 
 MONTHS = 225
 
 
-def microseconds_per_pixel(work, pixels, repeats=3):
-    """Least CPU time of some runs; the first one fills caches and does not count where there are more."""
+def microseconds_per_pixel(work, pixels, repeats=3, clock=time.process_time):
+    """Least time of some runs; the first one fills caches and does not count where there are more."""
     taken = []
     for _ in range(repeats):
-        start = time.process_time()
+        start = clock()
         work()
-        taken.append(time.process_time() - start)
+        taken.append(clock() - start)
     return min(taken) / pixels * 1e6
 
 
@@ -35,36 +40,94 @@ def groundwater_like(pixels, seed=0):
     return (series + 3 * np.sin(2 * np.pi * months / 12) - 0.01 * months).astype(np.float32)
 
 
-def main(pixels=4096, loop_pixels=16):
-    """Print the table."""
-    stack = groundwater_like(pixels)
+def chain(stack):
+    """STL, slope and both p values of a float32 stack."""
+    return pixel_trends(stack, TrendSettings())[:3]
+
+
+def chain_in_threads(stack, threads):
+    """The chain over pieces of the stack, several at a time."""
+    with ThreadPoolExecutor(threads) as executor:
+        return np.concatenate(list(executor.map(chain, np.array_split(stack, 4))), axis=1)
+
+
+def steps(stack):
+    """Work to be timed, by name."""
     adjusted = deseasonalise(stack)
     slope = theil_sen(adjusted, confidence=None).slope
-    few = np.array(adjusted[:loop_pixels])
-    raw = np.asarray(stack[:loop_pixels], np.float64)
-    ours = {
+    by_correction = {
+        f"Mann-Kendall, {name} (slope known)": lambda name=name: mann_kendall(adjusted, name, slope=slope)
+        for name in CORRECTIONS
+    }
+    return {
         "STL": lambda: deseasonalise(stack),
         "Theil-Sen slope": lambda: theil_sen(adjusted, confidence=None),
         "Theil-Sen slope and limits": lambda: theil_sen(adjusted),
-        "Mann-Kendall, plain": lambda: mann_kendall(adjusted, "none"),
-        "Mann-Kendall, both p (slope known)": lambda: mann_kendall(adjusted, "ar1", slope=slope),
+        **by_correction,
+        "chain: STL, slope, both p": lambda: chain(stack),
     }
-    loops = {
-        "STL": ("statsmodels", lambda: [STL(y, period=12).fit() for y in raw]),
-        "Theil-Sen slope": ("pymannkendall", lambda: [pymannkendall.sens_slope(y) for y in few]),
-        "Mann-Kendall, plain": ("pymannkendall", lambda: [pymannkendall.original_test(y) for y in few]),
+
+
+def loops(stack):
+    """The usual loops, by the name of the step that they are compared with; the chain is STL and the plain test."""
+    raw = np.asarray(stack, np.float64)
+    few = np.array(deseasonalise(stack))
+    tests = {
+        "none": pymannkendall.original_test,
+        "hamed_rao": pymannkendall.hamed_rao_modification_test,
+        "yue_wang": pymannkendall.yue_wang_modification_test,
+        "trend_free_prewhitening": pymannkendall.trend_free_pre_whitening_modification_test,
+        "seasonal": pymannkendall.seasonal_test,
     }
-    times = {name: microseconds_per_pixel(work, pixels) for name, work in ours.items()}
-    loop_times = {name: microseconds_per_pixel(work, loop_pixels, 2) for name, (_, work) in loops.items()}
+    by_correction = {
+        f"Mann-Kendall, {name} (slope known)": lambda test=test: [test(y) for y in few] for name, test in tests.items()
+    }
+    return {
+        "STL": lambda: [STL(y, period=12).fit() for y in raw],
+        "Theil-Sen slope": lambda: [pymannkendall.sens_slope(y) for y in few],
+        **by_correction,
+        "chain: STL, slope, both p": lambda: [
+            pymannkendall.original_test(y - STL(y, period=12).fit().seasonal) for y in raw
+        ],
+    }
+
+
+def two_threads(stack):
+    """How many times faster two threads are than one."""
+    one, two = (
+        microseconds_per_pixel(lambda n=n: chain_in_threads(stack, n), len(stack), clock=time.perf_counter)
+        for n in (1, 2)
+    )
+    return one / two
+
+
+def main(pixels=8192, loop_pixels=24):
+    """Print the table."""
+    stack = groundwater_like(pixels)
+    with compiled.without_compiling():
+        expected = chain(stack)
+        plain = {name: microseconds_per_pixel(work, pixels) for name, work in steps(stack).items()}
+        threads = {"numpy": two_threads(stack)}
+    start = time.perf_counter()
+    ready = compiled.prepare()
+    took = time.perf_counter() - start
+    fast = {}
+    if ready:
+        fast = {name: microseconds_per_pixel(work, pixels) for name, work in steps(stack).items()}
+        threads["numba"] = two_threads(stack)
+    loop = {name: microseconds_per_pixel(work, loop_pixels) for name, work in loops(stack[:loop_pixels]).items()}
+    with contextlib.suppress(ImportError):
+        from numba import __version__ as numba_version
+
+        print(f"numba {numba_version}, compiled in {took:.1f} s: the same result to the bit: ", end="")
+        print("yes" if np.array_equal(chain(stack), expected) else "NO")
     print(f"{MONTHS} months, {pixels} pixels, numpy {np.__version__}, microseconds of CPU per pixel")
-    print(f"{'step':36}{'here':>10}{'loop':>12}{'ratio':>9}  loop over")
-    for name, here in times.items():
-        loop = loop_times.get(name)
-        beside = f"{loop:12.0f}{loop / here:9.0f}  {loops[name][0]}" if loop else ""
-        print(f"{name:36}{here:10.1f}{beside}")
-    chain = times["STL"] + times["Theil-Sen slope"] + times["Mann-Kendall, both p (slope known)"]
-    loop = loop_times["STL"] + loop_times["Mann-Kendall, plain"]
-    print(f"{'chain: STL, slope, both p':36}{chain:10.1f}{loop:12.0f}{loop / chain:9.0f}  statsmodels, pymannkendall")
+    print(f"{'step':54}{'numpy':>8}{'numba':>8}{'loop':>9}{'loop/numpy':>12}{'loop/numba':>12}")
+    for name, here in plain.items():
+        compiled_time, usual = fast.get(name, np.nan), loop.get(name, np.nan)
+        ratios = f"{usual / here:12.0f}{usual / compiled_time:12.0f}"
+        print(f"{name:54}{here:8.1f}{compiled_time:8.1f}{usual:9.0f}{ratios}".replace("nan", "  -"))
+    print("two threads beside one: " + ", ".join(f"{name} {ratio:.2f} times" for name, ratio in threads.items()))
 
 
 if __name__ == "__main__":

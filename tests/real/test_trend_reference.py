@@ -92,6 +92,55 @@ def test_published_figures(published_series, name):
         assert line.intercept[0] == pytest.approx(intercept, abs=6e-7)
 
 
+# correction, series: S, var S, z, p, as printed by the authors
+CORRECTED = {
+    ("hamed_rao", "shampoo"): (440, 7322.011164, 5.130378, 2.891616e-07),
+    ("yue_wang", "shampoo"): (440, 3688.559144, 7.228300, 4.8916e-13),
+    ("trend_free_prewhitening", "shampoo"): (429, 4958.333, 6.078213, 1.2152e-09),
+    ("seasonal", "passengers"): (784, 2550.0, 15.505711, 0.0),
+}
+
+
+@pytest.mark.parametrize(("correction", "name"), CORRECTED)
+def test_published_figures_of_corrections(published_series, correction, name):
+    s, var_s, z, p = CORRECTED[correction, name]
+    test = mann_kendall(published_series[name][None], correction=correction)
+    assert test.s[0] == s
+    assert test.var_s[0] == pytest.approx(var_s, abs=6e-4)
+    assert test.z[0] == pytest.approx(z, abs=6e-7)
+    assert test.p[0] == pytest.approx(p, rel=1e-4, abs=1e-15)
+    slope = 30.236111 / 12 if correction == "seasonal" else 11.509375
+    assert test.slope[0] == pytest.approx(slope, abs=6e-7)
+
+
+@pytest.mark.parametrize(
+    ("correction", "theirs"),
+    [
+        ("hamed_rao", "hamed_rao_modification_test"),
+        ("yue_wang", "yue_wang_modification_test"),
+        ("trend_free_prewhitening", "trend_free_pre_whitening_modification_test"),
+        ("seasonal", "seasonal_test"),
+    ],
+)
+@pytest.mark.parametrize("name", ["births", "shampoo", "precipitation", "nile", "passengers"])
+def test_corrections_of_real_series_equal_pymannkendall(published_series, name, correction, theirs):
+    reference = pytest.importorskip("pymannkendall")
+    for series in (published_series[name], np.round(published_series[name] / 20)):
+        holed = series.copy()
+        holed[5::11] = np.nan
+        for y in (series, holed):
+            expected = getattr(reference, theirs)(y)
+            ours = mann_kendall(y[None], correction)
+            per_month = expected.slope / 12 if correction == "seasonal" else expected.slope
+            np.testing.assert_allclose(
+                [ours.s[0], ours.z[0], ours.p[0], ours.tau[0], ours.slope[0]],
+                [expected.s, expected.z, expected.p, expected.Tau, per_month],
+                rtol=0,
+                atol=1e-9,
+            )
+            np.testing.assert_allclose(ours.var_s[0], expected.var_s, rtol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["births", "shampoo", "precipitation", "nile", "passengers"])
 def test_real_series_equal_pymannkendall(published_series, name):
     reference = pytest.importorskip("pymannkendall")
