@@ -1,15 +1,13 @@
-"""False positives and power of the tests of trend and of its change, on simulated series; figures do not depend on the machine.
+"""False positives and power of the test for a change of trend, on simulated series; figures do not depend on the machine.
 
-``python -m benchmarks false_positives``, or ``python benchmarks/false_positives.py [series]``: shares of series without a change
-that are called changed at nominal 5 %, by the month-to-month correlation phi of the noise and by design, then power; and the
-same for trends whose season was taken out, with and without allowing for that.
+``python -m benchmarks false_positives``, or ``python benchmarks/false_positives.py [series]``: shares of series without a
+change that are called changed at nominal 5 %, by the month-to-month correlation phi of the noise and by design, then power.
 """
 
 import sys
 
 import numpy as np
 
-from gwsa_qgis.science.pixel_trend import TrendSettings, pixel_trends
 from gwsa_qgis.science.trend_break import trend_break
 
 CORRELATIONS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
@@ -93,36 +91,10 @@ def report_power(n_series):
         print(f"| {apart} standard deviations apart at the end | {' | '.join(cells)} |", flush=True)
 
 
-def report_trend(n_series):
-    """Print shares of trendless series that the test of trend calls significant, and of trends found."""
-    head = " | ".join(f"{phi:g}" for phi in CORRELATIONS)
-    print(f"\n| 225 months, season taken out, called significant at 5 % (%) | phi {head} |")
-    print("|---|" + "---|" * len(CORRELATIONS))
-    kinds = {
-        "plain test": TrendSettings("none"),
-        "bare AR(1) factor": TrendSettings(season_allowance=False),
-        "AR(1), allowing for STL": TrendSettings(),
-    }
-    slope = np.arange(225) * 2 / 225
-    for name, make in {
-        "trendless": lambda phi: noise(phi, n_series, 225, 1) + season(225),
-        "trendless, with the gaps of GRACE": lambda phi: with_gaps(noise(phi, n_series, 225, 1) + season(225)),
-        "a rise by 2 standard deviations in all": lambda phi: noise(phi, n_series, 225, 1) + season(225) + slope,
-    }.items():
-        for kind, settings in kinds.items():
-            cells = []
-            for phi in CORRELATIONS:
-                series = make(phi)
-                p_value = pixel_trends(series, settings, np.isfinite(series).any(axis=0))[1]
-                cells.append(f"{100 * (p_value < 0.05).mean():.1f}")
-            print(f"| {name}: {kind} | {' | '.join(cells)} |", flush=True)
-
-
 def main(n_series=4000):
-    """Print all."""
+    """Print both."""
     report_false_positives(n_series)
     report_power(n_series)
-    report_trend(n_series)
 
 
 if __name__ == "__main__":
