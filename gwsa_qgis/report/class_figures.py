@@ -8,9 +8,9 @@ import numpy as np
 
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.report.figures import INK, TREND_COLOURS, new_figure, optional_figure, tidy, to_png
+from gwsa_qgis.report.map_frame import frame
 from gwsa_qgis.report.maps import map_panels_figure
 
-SEA = "#e8e8e8"
 # Shares below this are not written into their part of a bar.
 SMALLEST_LABEL = 6.0
 
@@ -143,7 +143,6 @@ def stippled_map(grid: Grid, values: np.ndarray, label: str, x: np.ndarray, y: n
         Places of the dots.
     """
     figure, axes = map_panels_figure(grid, [("", values)], label, diverging=True, width=7.4)
-    axes[0].set_facecolor(SEA)
     # Dots of neighbours must not touch, however many they are.
     size = float(np.clip(110.0 / np.sqrt(max(x.size, 1)), 0.6, 2.2))
     axes[0].plot(x, y, "o", color="black", markersize=size, markeredgewidth=0, alpha=0.75)
@@ -167,12 +166,12 @@ def class_map(grid: Grid, classes: np.ndarray, names: Sequence[str], colours: Se
     height = float(np.clip(5.6 * aspect * (north - south) / (east - west), 2.2, 6.5))
     figure = new_figure(8.4, height)
     axes = figure.subplots()
-    axes.set_facecolor(SEA)
     axes.imshow(
         np.ma.masked_equal(classes, 0), extent=(west, east, south, north), cmap=ListedColormap(list(colours)),
         norm=BoundaryNorm(np.arange(0.5, len(colours) + 1), len(colours)), interpolation="nearest", aspect=aspect,
     )  # fmt: skip
     tidy(axes, "", "")
+    frame(axes, grid)
     kinds = [Patch(facecolor=colour, edgecolor=INK, linewidth=0.4) for colour in colours]
     axes.legend(kinds, list(names), fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return to_png(figure)

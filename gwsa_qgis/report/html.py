@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gwsa_qgis.rasters.writing import write_text
 
+ROUNDING = 1e-14
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2429; --paper: #fff; --rule: #c9d1d6; --soft: #f2f5f7; --warn: #8a4b00; }
 @media (prefers-color-scheme: dark) {
@@ -20,8 +21,10 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding-bottom: .3rem; }
-th, td { border-bottom: 1px solid var(--rule); padding: .25rem .7rem; text-align: right; }
-th { background: var(--soft); } th:first-child, td:first-child { text-align: left; }
+th, td { border-bottom: 1px solid var(--rule); padding: .25rem .6rem; text-align: right; vertical-align: top; }
+th { background: var(--soft); vertical-align: bottom; } td { white-space: nowrap; }
+.t { text-align: left; } td.t { white-space: normal; }
+table { font-size: .92rem; }
 .wide { overflow-x: auto; }
 figure { margin: 1rem 0; break-inside: avoid; }
 figure img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
@@ -66,19 +69,25 @@ class Page:
         return self._add("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>")
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> Page:
-        """Add a table; numbers are rounded to four significant digits."""
-        head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in header)
-        body = "\n".join(
-            "<tr>" + "".join(f"<td>{escape(format_cell(cell))}</td>" for cell in row) + "</tr>" for row in rows
+        """Add a table; numbers are rounded to four significant digits and stand right, columns of text left."""
+        rows = [tuple(row) for row in rows]
+        # A column is text when its first known cell is: headers follow their cells.
+        first = [
+            next((row[k] for row in rows if k < len(row) and row[k] not in (None, "")), 0.0) for k in range(len(header))
+        ]
+        texts = [isinstance(cell, str) for cell in first]
+        kinds = [' class="t"' if text else "" for text in texts]
+        head = "".join(
+            f'<th scope="col"{kind}>{escape(str(name))}</th>' for name, kind in zip(header, kinds, strict=True)
         )
+        head = f"<thead><tr>{head}</tr></thead>\n" if any(header) else ""
+        body = "\n".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
         title = f"<caption>{escape(caption)}</caption>" if caption else ""
-        return self._add(
-            f'<div class="wide"><table>{title}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
-        )
+        return self._add(f'<div class="wide"><table>{title}{head}<tbody>\n{body}\n</tbody></table></div>')
 
     def facts(self, pairs: Mapping[str, object], caption: str = "") -> Page:
         """Add a table of names and values."""
-        return self.table(("", ""), list(pairs.items()), caption)
+        return self.table(("", ""), [(name, format_cell(value)) for name, value in pairs.items()], caption)
 
     def figure(self, png: bytes | None, caption: str, description: str = "") -> Page:
         """Embed a PNG image; without one (no plotting package) a sentence says so.
@@ -125,8 +134,16 @@ class Page:
         return self
 
 
+def _cell(value: object) -> str:
+    kind = ' class="t"' if isinstance(value, str) else ""
+    return f"<td{kind}>{escape(format_cell(value))}</td>"
+
+
 def format_cell(value: object) -> str:
-    """A table cell as text: numbers rounded to four significant digits, a dash for what is not known."""
+    """A table cell as text: numbers rounded to four significant digits, a dash for what is not known.
+
+    What is within rounding of zero, as the bias of anomalies, is zero.
+    """
     if value is None:
         return "\N{EN DASH}"
     if isinstance(value, bool) or not hasattr(value, "__float__"):
@@ -136,6 +153,8 @@ def format_cell(value: object) -> str:
         return "\N{EN DASH}"
     if number == int(number) and abs(number) < 1e15 and not isinstance(value, float):
         return str(int(number))
+    if abs(number) < ROUNDING:
+        return "0"
     if number and (abs(number) < 1e-3 or abs(number) >= 1e6):
         return f"{number:.3g}"
     return f"{number:.4g}" if abs(number) < 1e4 else f"{number:.0f}"

@@ -9,6 +9,7 @@ import numpy as np
 
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.report.figures import new_figure, optional_figure, tidy, to_png
+from gwsa_qgis.report.map_frame import frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +50,7 @@ def map_panels_figure(
     Parameters
     ----------
     panels : sequence of (title, values)
-        Values of shape (rows, columns), NaN not drawn.
+        Values of shape (rows, columns), NaN not drawn: grey ground shows, since white is zero on diverging maps.
     label : str
         Quantity and unit.
     diverging : bool
@@ -78,8 +79,7 @@ def map_panels_figure(
     if limits is not None:
         low, high = limits
     elif diverging:
-        high = max(abs(low), abs(high)) or 1.0
-        low = -high
+        low, high = diverging_limits(known)
     step = max(1, -(-max(grid.shape) // MOST_PIXELS))
     for axes, (title, values) in zip(all_axes, panels, strict=False):
         image = axes.imshow(
@@ -92,12 +92,22 @@ def map_panels_figure(
             aspect=aspect,
         )
         tidy(axes, "", "", title)
+        frame(axes, grid)
     for axes in all_axes[len(panels) :]:
         axes.set_visible(False)
-    figure.colorbar(image, ax=list(all_axes[: len(panels)]), label=label, shrink=0.8, extend=_ends(limits))
+    ends = _ends(known, low, high)
+    figure.colorbar(image, ax=list(all_axes[: len(panels)]), label=label, shrink=0.8, extend=ends)
     return figure, list(all_axes[: len(panels)])
 
 
-def _ends(limits: tuple[float, float] | None) -> str:
-    """Whether values may lie beyond the colour scale."""
-    return "both" if limits is None else "neither"
+def _ends(known: np.ndarray, low: float, high: float) -> str:
+    """Whether values lie beyond the colour scale."""
+    below, above = bool((known < low).any()), bool((known > high).any())
+    return "both" if below and above else "min" if below else "max" if above else "neither"
+
+
+def diverging_limits(values: np.ndarray) -> tuple[float, float]:
+    """Ends of a scale about zero that holds the 2nd to the 98th percentile: one scale for several maps."""
+    known = values[np.isfinite(values)]
+    high = float(np.abs(np.quantile(known, [0.02, 0.98])).max()) if known.size else 0.0
+    return -(high or 1.0), high or 1.0

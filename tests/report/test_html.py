@@ -50,6 +50,13 @@ def test_everything_given_is_escaped():
     Outline(text)
 
 
+def test_text_stands_left_and_numbers_right():
+    text = Page("t").table(("name", "n", "note"), [("a", 1, None), ("b", 2.5, "long")]).facts({"a": 1}).render()
+    assert '<th scope="col" class="t">name</th><th scope="col">n</th><th scope="col" class="t">note</th>' in text
+    assert '<td class="t">b</td><td>2.5</td><td class="t">long</td>' in text
+    assert text.count("<thead>") == 1  # names and values need no heads
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -59,6 +66,8 @@ def test_everything_given_is_escaped():
         (np.int64(12345678), "12345678"),
         (123456.7, "123457"),
         (1.2e-7, "1.2e-07"),
+        (3.4e-17, "0"),
+        (0.0, "0"),
         (np.nan, "\N{EN DASH}"),
         (None, "\N{EN DASH}"),
         ("text", "text"),
