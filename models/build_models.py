@@ -42,7 +42,7 @@ def complete_chain(target: Path) -> Path:
         {
             "ALG_DESC": "From agencies' files to monthly fine maps of groundwater storage anomaly (cm): imports GRACE and "
             "GLDAS, fills gaps, takes land-surface storages off, masks water and ice, prepares predictors, trains, "
-            "predicts and closes the map on the data, and writes a report of it all. "
+            "predicts and closes the map on the data, says how sure it is, maps its trend, and writes a report of it all. "
             "PRESET and METHOD choose between the recommended chain and the "
             "published one (published with spline).",
             "ALG_CREATOR": "gwsa_qgis",
@@ -93,6 +93,13 @@ def _complete_inputs(b: Builder) -> dict[str, Input]:
             True,
         ),
         b.input(QgsProcessingParameterNumber("SEED", "Seed", defaultValue=0, minValue=0), "Same seed, same map.", True),
+        b.input(
+            QgsProcessingParameterNumber(
+                "GRACE_ERROR", "Error of GRACE (cm)", QgsProcessingParameterNumber.Type.Double, 2.0, minValue=0
+            ),
+            "Standard error of a mascon's value.",
+            True,
+        ),
     ]
     return {str(name): name for name in added}
 
@@ -230,6 +237,32 @@ def _downscale_steps(b: Builder, i: dict[str, Input]) -> None:
         {"FINE": Output("corrected"), "COARSE": Output("balance"), "MASCONS": Output("grace", "MASCONS")},
     )
     b.step(
+        "uncertainty",
+        10,
+        "uncertainty",
+        {
+            "GWSA": Output("corrected"),
+            "MODEL": Output("models", "MODEL"),
+            "PREDICTORS": Output("predictors", "FINE"),
+            "AQUIFERS": Output("classes"),
+            "MASK": Output("mask"),
+            "MASCONS": Output("grace", "MASCONS"),
+            "PREDICTION": Output("prediction"),
+            "GRACE_ERROR": i["GRACE_ERROR"],
+            "ERROR_SHORT": Output("filled", "ERROR_SHORT"),
+            "ERROR_LONG": Output("filled", "ERROR_LONG"),
+            "FLAGS": Output("filled", "FLAGS"),
+        },
+        {"OUTPUT": ("UNCERTAINTY", "Uncertainty of GWSA, fine")},
+    )
+    b.step(
+        "trend",
+        10,
+        "trend",
+        {"INPUT": Output("corrected"), "UNIT": "year"},
+        {"SLOPE": ("SLOPE", "Trend"), "P_VALUE": ("P_VALUE", "Significance (p)")},
+    )
+    b.step(
         "project",
         11,
         "projectreport",
@@ -239,8 +272,11 @@ def _downscale_steps(b: Builder, i: dict[str, Input]) -> None:
             "MODEL": Output("models", "MODEL"),
             "CLOSURE": Output("corrected", "CLOSURE"),
             "CONSISTENCY": Output("consistency", "METRICS"),
+            "SLOPE": Output("trend", "SLOPE"),
+            "P_VALUE": Output("trend", "P_VALUE"),
+            "UNCERTAINTY": Output("uncertainty"),
         },
-        {"REPORT": ("PROJECT_REPORT", "Project report")},
+        {"REPORT": ("PROJECT_REPORT", "Project report"), "JSON": ("PROJECT_FIGURES", "Project figures")},
     )
 
 
@@ -290,7 +326,7 @@ def validation(target: Path) -> Path:
         "Models",
         {
             "ALG_DESC": "Compares a fine map of groundwater storage anomaly with the coarse data that it was made from, and "
-            "with groundwater levels in wells.",
+            "with groundwater levels in wells, and gathers what was found in one report.",
             "ALG_CREATOR": "gwsa_qgis",
             "ALG_VERSION": "1",
         },
@@ -301,6 +337,10 @@ def validation(target: Path) -> Path:
     coarse = b.input(raster("COARSE", "GWSA, coarse"), "Monthly stack, cm.")
     classes = b.input(raster("CLASSES_COARSE", "Aquifer classes, coarse", optional=True), "Figures for each class.")
     mascons = b.input(raster("MASCONS", "Native mascons", optional=True), "Compare on these.")
+    model = b.input(
+        QgsProcessingParameterFile("MODEL", "Trained models", extension="gwsa", optional=True),
+        "Of the complete chain, for its scores in the project report. Optional.",
+    )
     wells = b.input(QgsProcessingParameterVectorLayer("WELLS", "Wells", points), "Points with a station identifier.")
     levels = b.input(QgsProcessingParameterFile("LEVELS", "Levels"), "Table of levels (CSV).")
     start = b.input(QgsProcessingParameterString("START", "First month", "2006-01"), "YYYY-MM", True)
@@ -314,17 +354,40 @@ def validation(target: Path) -> Path:
             "METRICS": ("CONSISTENCY", "Consistency figures"),
             "REPORT": ("CONSISTENCY_REPORT", "Consistency report"),
         },
+        always=("METRICS",),
     )
     b.step(
         "wells",
         1,
         "validatewells",
-        {"GWSA": fine, "COARSE": coarse, "WELLS": wells, "LEVELS": levels, "START": start, "END": end},
+        {
+            "GWSA": fine,
+            "COARSE": coarse,
+            "WELLS": wells,
+            "LEVELS": levels,
+            "AQUIFERS": classes,
+            "START": start,
+            "END": end,
+        },
         {
             "OUTPUT": ("OUTPUT", "Wells with figures"),
             "METRICS": ("WELL_FIGURES", "Well figures"),
             "REPORT": ("WELL_REPORT", "Well report"),
         },
+        always=("METRICS",),
+    )
+    b.step(
+        "project",
+        2,
+        "projectreport",
+        {
+            "GWSA": fine,
+            "COARSE": coarse,
+            "MODEL": model,
+            "CONSISTENCY": Output("consistency", "METRICS"),
+            "WELLS": Output("wells", "METRICS"),
+        },
+        {"REPORT": ("PROJECT_REPORT", "Project report"), "JSON": ("PROJECT_FIGURES", "Project figures")},
     )
     return b.save(target)
 

@@ -70,6 +70,16 @@ class StackSummary:
         return thinned(self.grid, self.thin)
 
 
+@dataclass(frozen=True)
+class ProjectMaps:
+    """Maps of the report, thinned; None where a raster was not given."""
+
+    summary: StackSummary
+    trend: tuple[Grid, np.ndarray, str] | None
+    p_value: tuple[Grid, np.ndarray, str] | None
+    uncertainty: StackSummary | None
+
+
 def thinned(grid: Grid, thin: int) -> Grid:
     """Grid of every `thin`-th pixel, each as large as those it stands for."""
     rows, columns = -(-grid.rows // thin), -(-grid.columns // thin)
@@ -112,6 +122,20 @@ def summarise(path: str | Path, memory_mb: float, report: Reporter) -> tuple[Sta
         mean = factor * np.divide(sums, areas, out=np.full(sums.shape, np.nan), where=areas > 0)
         mean_map = np.float32(factor) * maps[0]
         return StackSummary(grid, thin, months, stack.filled.copy(), mean, areas / ever, mean_map), stack.metadata()
+
+
+def stack_input(what: str, path: str | Path, summary: StackSummary) -> dict[str, object]:
+    """What a report says of a stack that it was made from."""
+    months = summary.months
+    calendar = np.arange(months[0], months[-1] + 1)
+    return {
+        "what": what,
+        "file": Path(path).name,
+        "first_month": str(months[0]),
+        "last_month": str(months[-1]),
+        "months": months.size,
+        "months_not_in_it": [str(month) for month in np.setdiff1d(calendar, months)],
+    }
 
 
 def read_thinned(path: str | Path, memory_mb: float) -> tuple[Grid, np.ndarray, str]:

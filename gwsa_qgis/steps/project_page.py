@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from gwsa_qgis.report.html import Page
-from gwsa_qgis.report.maps import map_panels
+from gwsa_qgis.report.maps import diverging_limits, map_panels
 from gwsa_qgis.report.series import SeriesLine, SeriesPanel, monthly_series
-from gwsa_qgis.steps.project_figures import StackSummary
+from gwsa_qgis.steps.project_figures import ProjectMaps, StackSummary
 from gwsa_qgis.steps.project_methods import REFERENCES, TREND_REFERENCES
 from gwsa_qgis.steps.training_report import CLASS_LABELS, EXPLANATIONS
 from gwsa_qgis.steps.training_scores import BLOCKS, LEVEL
-
-if TYPE_CHECKING:
-    from gwsa_qgis.steps.projectreport import ProjectMaps
 
 MOST_NAMED = 40  # months listed by name
 
@@ -26,6 +21,7 @@ def project_page(title: str, figures: dict, maps: ProjectMaps, before: StackSumm
     page = Page(title, f"{stack['file']}, {stack['first_month']} to {stack['last_month']} ({stack['months']} months)")
     page.section("In short")
     page.items(_headlines(figures))
+    _add_inputs(page, figures["inputs"])
     _add_map(page, figures, maps, before)
     if "model" in figures:
         _add_model(page, figures["model"])
@@ -43,6 +39,19 @@ def project_page(title: str, figures: dict, maps: ProjectMaps, before: StackSumm
     page.paragraph(figures["methods"])
     page.items([*REFERENCES, *(TREND_REFERENCES if "trend" in figures else ())])
     return page
+
+
+def _add_inputs(page: Page, inputs: list[dict]) -> None:
+    """Files that the report is made from, with their months and gaps."""
+    rows = []
+    for one in inputs:
+        if "first_month" in one:
+            span = f"{one['first_month']} to {one['last_month']} ({one['months']} months)"
+            rows.append((one["what"], one["file"], span, _listed(one["months_not_in_it"])))
+        else:
+            rows.append((one["what"], one["file"], "", ""))
+    page.section("What this report is made from")
+    page.table(("what", "file", "months", "calendar months missing"), rows)
 
 
 def _headlines(figures: dict) -> list[str]:
@@ -107,7 +116,8 @@ def _add_map(page: Page, figures: dict, maps: ProjectMaps, before: StackSummary 
         }
     )
     panels = [("fine map", summary.mean_map)]
-    drawn = map_panels(summary.map_grid, panels, "multi-year mean (cm)", diverging=True, columns=1)
+    limits = diverging_limits(summary.mean_map)  # of both maps, so that colours mean the same
+    drawn = map_panels(summary.map_grid, panels, "multi-year mean (cm)", diverging=True, columns=1, limits=limits)
     page.figure(drawn, "Mean over all months.")
     if before is not None:
         drawn = map_panels(
@@ -116,8 +126,9 @@ def _add_map(page: Page, figures: dict, maps: ProjectMaps, before: StackSummary 
             "multi-year mean (cm)",
             diverging=True,
             columns=1,
+            limits=limits,
         )
-        page.figure(drawn, "Mean over all months of the coarse field.")
+        page.figure(drawn, "Mean over all months of the coarse field, on the same scale.")
     lines = [SeriesLine("fine map", summary.mean, summary.filled)]
     page.figure(
         monthly_series([SeriesPanel("Mean over the map", summary.months, lines)], "cm"),
@@ -184,18 +195,31 @@ def _add_closure(page: Page, rows: list[dict]) -> None:
 def _add_consistency(page: Page, rows: list[dict]) -> None:
     page.section("Consistency across scales")
     chosen = [row for row in rows if row["period"] in ("all months", "mean")]
-    page.table(tuple(chosen[0]) if chosen else ("",), [tuple(row.values()) for row in chosen])
+    titles = ("support", "class", "period", "n", "R2", "CC", "RMSE (cm)", "bias (cm)")
+    page.table(titles, [tuple(row.values()) for row in chosen])
     page.note("This shows that no mass was lost. It says nothing of the detail within a cell.")
 
 
 def _add_wells(page: Page, rows: list[dict]) -> None:
     page.section("Wells")
-    plain = [row for row in rows if row["what"] in ("trend (cm/yr)", "monthly anomaly (cm)")]
+    quantities, supports = ("trend (cm/yr)", "monthly anomaly (cm)"), ("cell", "well")
+    plain = [row for row in rows if row["what"] in quantities and row["support"] in supports]
     page.table(
         ("what", "support", "map", "n", "R2", "r", "Spearman", "slope", "bias", "RMSE", "sign agreement"),
         [tuple(row.values()) for row in plain],
         "Unbinned; each map at the same wells",
     )
+    groups = [row for row in rows if row["what"] == quantities[0] and row["support"].startswith("cell, ")]
+    if groups:
+        page.table(
+            ("cells of", "map", "n", "R2", "r", "bias", "RMSE", "sign agreement"),
+            [
+                (row["support"].removeprefix("cell, "), row["map"], row["n"], row["r2"], row["r"], row["bias"],
+                 row["rmse"], row["sign_agreement"])
+                for row in groups
+            ],
+            "Trends (cm/yr) by region and aquifer class",
+        )  # fmt: skip
     binned = [row for row in rows if row["what"].endswith("bin means")]
     if binned:
         page.table(

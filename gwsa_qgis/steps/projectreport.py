@@ -11,11 +11,19 @@ import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.progress import ProgressFunction, Reporter
-from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
 from gwsa_qgis.rasters.writing import together
-from gwsa_qgis.steps.project_figures import StackSummary, clean, model_facts, read_figures, read_thinned, summarise
+from gwsa_qgis.steps.project_figures import (
+    ProjectMaps,
+    StackSummary,
+    clean,
+    model_facts,
+    read_figures,
+    read_thinned,
+    stack_input,
+    summarise,
+)
 from gwsa_qgis.steps.project_methods import limits, methods_paragraph
 from gwsa_qgis.steps.project_page import project_page
 from gwsa_qgis.steps.text_outputs import stage_text
@@ -35,16 +43,6 @@ class ProjectReportResult:
     report: Path | None
     json: Path | None
     figures: dict
-
-
-@dataclass(frozen=True)
-class ProjectMaps:
-    """Maps of the report, thinned; None where a raster was not given."""
-
-    summary: StackSummary
-    trend: tuple[Grid, np.ndarray, str] | None
-    p_value: tuple[Grid, np.ndarray, str] | None
-    uncertainty: StackSummary | None
 
 
 def projectreport(
@@ -111,7 +109,13 @@ def projectreport(
         summarise(uncertainty, memory_mb, say.part(0.5, 0.7))[0] if uncertainty else None,
     )
     before = summarise(coarse, memory_mb, say.part(0.7, 0.8))[0] if coarse else None
-    figures = clean(_figures(str(gwsa), maps, tags, facts, tables, before))
+    inputs = [stack_input("fine map", gwsa, summary)]
+    inputs += [stack_input("field before downscaling", coarse, before)] if coarse else []
+    inputs += [stack_input("uncertainty", uncertainty, maps.uncertainty)] if uncertainty else []
+    others = {"model": model, "closure": closure, "consistency": consistency, "wells": wells}
+    others |= {"trend": slope, "significance": p_value}
+    inputs += [{"what": what, "file": Path(path).name} for what, path in others.items() if path]
+    figures = clean({"inputs": inputs} | _figures(str(gwsa), maps, tags, facts, tables, before))
     say.say(f"{figures['map']['grid']}; {describe_months(summary.months)}")
     with ExitStack() as stack:
         outputs = stack.enter_context(together())

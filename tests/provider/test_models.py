@@ -126,8 +126,12 @@ def chain(provider, region, tmp_path_factory) -> dict:
         },
         "aquifer_classes_coarse": str(folder / "classes_coarse.tif"),
     }
-    others = ("twsa_filled", "aquifer_classes", "fine_predictors", "coarse_predictors", "trained_models")
-    reports = {"project_report": str(folder / "project.html"), "closure_table": str(folder / "closure.csv")}
+    others = ("twsa_filled", "aquifer_classes", "fine_predictors", "coarse_predictors")
+    others += ("trend", "significance_p", "uncertainty_of_gwsa_fine")
+    reports = {
+        "project_report": str(folder / "project.html"), "project_figures": str(folder / "project.json"),
+        "closure_table": str(folder / "closure.csv"), "trained_models": str(folder / "models.gwsa"),
+    }  # fmt: skip
     temporary = dict.fromkeys(others, "TEMPORARY_OUTPUT")
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     build = ROOT / "build"
@@ -152,10 +156,16 @@ def test_complete_chain_ends_with_a_report(chain):
         "Table 3",
         "Closure on the coarse data",
         "Consistency across scales",
+        "Theil-Sen slope",
+        "Half-width of the interval",
         "Methods, to paste",
     ):
         assert section in page
     assert "The map was not compared with wells." in page
+    figures = json.loads(Path(chain["project_figures"]).read_text(encoding="utf-8"))
+    assert 0.5 < figures["uncertainty"]["mean_half_width_cm"] < 20
+    assert figures["trend"]["unit"] == "cm/year"
+    assert len(page) < 10e6
 
 
 def test_complete_chain_closes_on_the_mascons(chain):
@@ -208,6 +218,9 @@ def test_trend_and_validation_models_run(provider, chain, region, tmp_path):
             "MASCONS": chain["native_mascons"],
             "WELLS": str(region / "wells" / "wells.gpkg"),
             "LEVELS": str(region / "wells" / "levels.csv"),
+            "MODEL": chain["trained_models"],
+            "project_report": str(tmp_path / "project.html"),
+            "project_figures": str(tmp_path / "project.json"),
             "consistency_figures": str(tmp_path / "consistency.csv"),
             "consistency_report": str(tmp_path / "consistency.html"),
             "well_figures": str(tmp_path / "wells.csv"),
@@ -216,7 +229,9 @@ def test_trend_and_validation_models_run(provider, chain, region, tmp_path):
         },
     )
     assert "R2" in Path(validation["consistency_figures"]).read_text().upper()
-    assert Path(validation["well_report"]).read_text().startswith("<!DOCTYPE html>")
+    assert "By aquifer class" in Path(validation["well_report"]).read_text()
+    page = Path(validation["project_report"]).read_text()
+    assert "The map was not compared with wells." not in page and "Unbinned; each map at the same wells" in page
 
 
 def test_models_run_in_batch(provider, work, tmp_path, monkeypatch):

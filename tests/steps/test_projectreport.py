@@ -52,6 +52,10 @@ def test_figures_are_those_of_the_files(project, tmp_path):
     expected = np.nansum(values * area, axis=(1, 2)) / area.sum(axis=(1, 2))
     np.testing.assert_allclose(list(figures["map"]["area_mean_cm"].values()), expected, rtol=1e-6, atol=1e-6)
     assert (figures["map"]["first_month"], figures["map"]["months"]) == ("2004-01", 72)
+    assert {one["what"] for one in figures["inputs"]} == {
+        "fine map", "field before downscaling", "model", "closure", "consistency", "trend", "significance"
+    }  # fmt: skip
+    assert figures["inputs"][0]["months_not_in_it"] == []
     assert figures["model"]["seed"] == 11 and figures["model"]["preset"] == "recommended"
     slope, p_value = read_single(project["slope"])[0], read_single(project["p_value"])[0]
     assert figures["trend"]["median"] == pytest.approx(float(np.median(slope)), rel=1e-6)
