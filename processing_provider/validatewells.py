@@ -107,6 +107,9 @@ class ValidateWells(GwsaAlgorithm):
             "The field before downscaling, to show what the fine map gains. Optional.",
             optional=True,
         )
+        self.add_raster(
+            "AQUIFERS", "Aquifer classes", "Made by Aquifer classes: figures for each class. Optional.", optional=True
+        )
         self.add_file_output("METRICS", "Figures", "Table.", tr("CSV files (*.csv)"), optional=True)
         self.add_report()
         self.add(
@@ -136,6 +139,7 @@ class ValidateWells(GwsaAlgorithm):
             id_field=values.text("STATION_FIELD") or "",
             yield_field=values.text("YIELD_FIELD") or "",
             yield_raster=values.raster("YIELD_RASTER"),
+            aquifers=values.raster("AQUIFERS"),
             level_kind=values.choice("LEVEL_KIND"),
             level_unit=values.choice("LEVEL_UNIT"),
             minimum_years=values.number("MINIMUM_YEARS"),

@@ -47,8 +47,9 @@ class WellComparison:
     supports : dict of str to Support
     trend, series : dict of (str, str) to Agreement
         Of trends, and of all steps of all series; `series` is empty for yearly levels.
-    regions : dict of str to (dict of str to Agreement)
-        Trends of each map at cells, by region.
+    groups : dict of (str, str) to (dict of (str, str, str) to Agreement)
+        By kind ("region" or "class") and name: agreement of what ("trend" or "series"), by support and map. A cell belongs
+        to the group of its first well.
     intervals : dict of (str, str, str) to Intervals
         Of what ("trend" or "series"), support and map: 95 % intervals over blocks.
     bins : dict of str to Bins
@@ -68,7 +69,7 @@ class WellComparison:
     supports: dict[str, Support]
     trend: dict[tuple[str, str], Agreement]
     series: dict[tuple[str, str], Agreement]
-    regions: dict[str, dict[str, Agreement]]
+    groups: dict[tuple[str, str], dict[tuple[str, str, str], Agreement]]
     intervals: dict[tuple[str, str, str], Intervals]
     bins: dict[str, Bins]
     binned: dict[str, Scores]
@@ -85,6 +86,7 @@ def compare(
     cells: np.ndarray,
     regions: Sequence[str],
     *,
+    classes: Sequence[str] | None = None,
     blocks: np.ndarray | None = None,
     steps_per_year: int = 12,
     bins: int = 15,
@@ -103,6 +105,8 @@ def compare(
     cells : ndarray of int, shape (n_wells,)
         Coarse cell of each well.
     regions : sequence of str, length n_wells
+    classes : sequence of str, length n_wells, optional
+        Aquifer class of each well.
     blocks : ndarray of int, shape (n_wells,), optional
         Wells that are drawn together for intervals; the cells where not given.
     steps_per_year : int
@@ -120,11 +124,12 @@ def compare(
     if not common.any():
         raise NoUsableData("no well has a reading in a month that the map has", "check months, mask and coordinates")
     single = _support(storage, maps, common, steps_per_year)
-    averaged, at_cells, cell_regions = _average(single, cells, regions, steps_per_year)
+    averaged = _average(single, cells, steps_per_year)
     supports = {SINGLE: single, CELL: averaged}
     blocks = np.asarray(cells if blocks is None else blocks)
-    # a cell belongs to the block of its first well
-    blocks_of = {SINGLE: blocks, CELL: blocks[np.unique(cells, return_index=True)[1]]}
+    # a cell belongs to the block, the region and the class of its first well
+    first_well = np.unique(cells, return_index=True)[1]
+    blocks_of = {SINGLE: blocks, CELL: blocks[first_well]}
     sampling = {"draws": draws, "seed": seed}
     trend, series, intervals = {}, {}, {}
     for label, support in supports.items():
@@ -137,25 +142,22 @@ def compare(
                 series[label, name] = agreement(*(values.ravel() for values in pair))
                 intervals["series", label, name] = agreement_intervals(*pair, blocks_of[label], **sampling)
     first = averaged.map_trends[names[0]]
-    by_region = {
-        region: {
-            name: agreement(averaged.well_trend[cell_regions == region], trends[cell_regions == region])
-            for name, trends in averaged.map_trends.items()
-        }
-        for region in dict.fromkeys(regions)
-    }
+    groups = {}
+    for kind, labels in (("region", regions), ("class", classes)):
+        if labels is not None:
+            groups |= _by_group(kind, np.array(list(labels), dtype=object), supports, first_well, steps_per_year > 1)
     found_bins = {}
     if np.isfinite(averaged.well_trend).sum() >= 2 * bins:
         found_bins = {name: quantile_bins(averaged.map_trends[name], averaged.well_trend, bins) for name in names}
     improved = _gain_at_wells(single, names)
-    _, region_number = np.unique(cell_regions, return_inverse=True)
+    _, region_number = np.unique(np.array(list(regions), dtype=object)[first_well], return_inverse=True)
     better = np.where(np.isfinite(improved), improved > 0, np.nan)
     options = {"spread": spread, **sampling}
     return WellComparison(
         supports,
         trend,
         series,
-        by_region,
+        groups,
         intervals,
         found_bins,
         {name: score(found.y, found.x) for name, found in found_bins.items()},
@@ -165,7 +167,7 @@ def compare(
         mean_interval(improved, blocks, **sampling),
         {
             "region": perturb_yield(first, averaged.well_trend, region_number.ravel(), **options),
-            "cell": perturb_yield(first, averaged.well_trend, np.arange(at_cells.size), **options),
+            "cell": perturb_yield(first, averaged.well_trend, np.arange(first_well.size), **options),
         },
     )
 
@@ -182,15 +184,28 @@ def _support(storage: np.ndarray, maps: Mapping[str, np.ndarray], common: np.nda
     )
 
 
-def _average(
-    single: Support, cells: np.ndarray, regions: Sequence[str], steps_per_year: int
-) -> tuple[Support, np.ndarray, np.ndarray]:
-    """Arithmetic means of the wells of a cell, the cells' numbers, and the region of each cell's first well."""
-    wells, numbers, _ = group_means(single.wells, cells)
+def _average(single: Support, cells: np.ndarray, steps_per_year: int) -> Support:
+    """Arithmetic means of the wells of a cell, in the order of the cells' numbers."""
+    wells = group_means(single.wells, cells)[0]
     maps = {name: group_means(values, cells)[0] for name, values in single.maps.items()}
-    _, first = np.unique(cells, return_index=True)
-    support = _support(wells, maps, np.isfinite(wells), steps_per_year)
-    return support, numbers, np.array(list(regions), dtype=object)[first]
+    return _support(wells, maps, np.isfinite(wells), steps_per_year)
+
+
+def _by_group(
+    kind: str, labels: np.ndarray, supports: Mapping[str, Support], first_well: np.ndarray, with_series: bool
+) -> dict[tuple[str, str], dict[tuple[str, str, str], Agreement]]:
+    """Agreement of every map on both supports, for the wells of each label."""
+    found = {}
+    for label in dict.fromkeys(labels):
+        scores = found[kind, label] = {}
+        for support_name, support in supports.items():
+            inside = (labels if support_name == SINGLE else labels[first_well]) == label
+            for name, trends in support.map_trends.items():
+                scores["trend", support_name, name] = agreement(support.well_trend[inside], trends[inside])
+                if with_series:
+                    pair = support.wells[inside].ravel(), support.maps[name][inside].ravel()
+                    scores["series", support_name, name] = agreement(*pair)
+    return found
 
 
 def _gain_at_wells(single: Support, names: list[str]) -> np.ndarray:

@@ -147,6 +147,20 @@ def _tell(say: Reporter, result: ConsistencyResult) -> None:
         say.say(f"native mascons: R2 {result.mascon_monthly.r2:.4f}, RMSE {result.mascon_monthly.rmse:.4g} cm")
 
 
+def _add_months(page: Page, rows: list[tuple]) -> None:
+    """All classes together month by month, and the RMSE of each class."""
+    monthly = [row for row in rows if row[0] == "cell" and row[2] not in ("all months", "mean")]
+    page.section("Month by month")
+    page.table(HEADER[2:], [row[2:] for row in monthly if row[1] == OVERALL])
+    groups = [group for group in dict.fromkeys(row[1] for row in monthly) if group != OVERALL]
+    if groups:
+        of_month: dict[str, dict] = {}
+        for _, group, month, _, _, _, error, _ in monthly:
+            of_month.setdefault(month, {})[group] = error
+        lines = [(month, *(errors[group] for group in groups)) for month, errors in of_month.items()]
+        page.table(("month", *groups), lines, "RMSE (cm) by aquifer class; the table of figures has the other scores")
+
+
 def _read_classes(
     path: str | Path | None, fine: Grid, coarse: Grid, factor: int
 ) -> tuple[np.ndarray | None, np.ndarray]:
@@ -236,6 +250,10 @@ class _Gathered:
             rows.append(_row("mascon", OVERALL, "all months", mascon_scores, float(np.nanmean(estimate - actual))))
         for place, month in enumerate(months):
             rows.append(_row("cell", OVERALL, str(month), by_month.scores(place), by_month.bias(place)))
+        for group, number in enumerate(numbers.tolist()):
+            for place, month in enumerate(months):
+                cell = place, group
+                rows.append(_row("cell", number, str(month), self.sums.scores(*cell), self.sums.bias(*cell)))
         paths = (Path(path) if path else None for path in (metrics, report, difference))
         return ConsistencyResult(*paths, overall.scores(), score(*mean), class_scores, mascon_scores), rows
 
@@ -280,6 +298,5 @@ def _report(result: ConsistencyResult, rows: list[tuple], gathered: _Gathered, s
     page.figure(scatter_panels(drawn, *labels), "Fine against coarse, multi-year mean, one point a cell (Fig. 3).")
     drawn = map_panels(gathered.grid, [("fine less coarse", estimate - actual)], "cm", diverging=True, columns=1)
     page.figure(drawn, "Difference of the multi-year means, cell by cell.")
-    page.section("Month by month")
-    page.table(HEADER[2:], [row[2:] for row in rows if row[0] == "cell" and row[2] not in ("all months", "mean")])
+    _add_months(page, rows)
     return page

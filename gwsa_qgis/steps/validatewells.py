@@ -75,6 +75,7 @@ def validatewells(
     y_field: str = "",
     yield_field: str = "",
     yield_raster: str | Path | None = None,
+    aquifers: str | Path | None = None,
     levels_id_field: str = "",
     date_field: str = "",
     value_field: str = "",
@@ -114,6 +115,8 @@ def validatewells(
     yield_raster : path, optional
         Raster of specific yield, shares of 0 to 1. A well's own specific yield comes first, then the raster, then the
         table.
+    aquifers : path, optional
+        Raster of aquifer classes on any grid: all figures are also given by class.
     levels_id_field, date_field, value_field : str
         Columns of a long table of levels.
     minimum_years, minimum_share : float
@@ -153,6 +156,7 @@ def validatewells(
             coarse_stack,
             table,
             yield_raster=yield_raster,
+            aquifers=aquifers,
             start=start,
             end=end,
             minimum_years=minimum_years,
@@ -167,6 +171,7 @@ def validatewells(
         data.maps,
         data.cells,
         data.regions,
+        classes=data.classes,
         blocks=blocks,
         steps_per_year=data.steps_per_year,
         **options,
@@ -225,6 +230,7 @@ def _attributes(data: WellData, comparison: WellComparison) -> dict[str, Sequenc
     fields = {
         "well": data.points.names,
         "region": data.regions,
+        **({"class": data.classes} if data.classes else {}),
         "sy": data.yields,
         "readings": np.isfinite(single.wells).sum(axis=1),
         "outliers": data.outliers,

@@ -31,6 +31,7 @@ from gwsa_qgis.steps.storage_units import to_centimetres
 CELL_DEGREES = 0.25
 MONTHS_OF_A_YEAR = 10  # a year with fewer months in the map has no annual mean
 FINE, COARSE, BILINEAR = "fine map", "coarse field", "coarse field, bilinear"
+NO_CLASS = "none"
 YIELD_COLUMNS = ("region", "south", "north", "west", "east", "specific_yield")
 
 
@@ -54,6 +55,8 @@ class WellData:
         Coarse cell of each well.
     yields : ndarray
     regions : list of str
+    classes : list of str or None
+        Aquifer class of each well, where a raster of classes was given.
     outliers : ndarray of int
         Readings far from the well's median: flagged, not left out.
     dropped : dict of str to int
@@ -69,6 +72,7 @@ class WellData:
     cells: np.ndarray
     yields: np.ndarray
     regions: list[str]
+    classes: list[str] | None
     outliers: np.ndarray
     dropped: dict[str, int]
 
@@ -81,6 +85,7 @@ def prepare_wells(
     table: Sequence[YieldRegion],
     *,
     yield_raster: str | Path | None = None,
+    aquifers: str | Path | None = None,
     start: str | None,
     end: str | None,
     minimum_years: float,
@@ -148,19 +153,14 @@ def prepare_wells(
         cells,
         yields,
         regions,
+        _classes_at(aquifers, kept) if aquifers else None,
         count_outliers(anomaly),
         dropped,
     )
 
 
-def _yields_of_raster(path: str | Path, points: WellPoints) -> np.ndarray:
-    """Specific yield of the raster's cell at each well, (n_wells,); NaN outside and on NoData.
-
-    Raises
-    ------
-    InvalidParameter
-        If a value is no share of 0 to 1.
-    """
+def _at_wells(path: str | Path, points: WellPoints) -> np.ndarray:
+    """Value of the raster's cell at each well, (n_wells,); NaN outside and on NoData."""
     with Raster(path) as raster:
         crs = raster.grid.crs or geographic_crs()
         row, column, inside = cells_of_points(raster.grid, *to_crs(points.longitude, points.latitude, crs))
@@ -168,12 +168,47 @@ def _yields_of_raster(path: str | Path, points: WellPoints) -> np.ndarray:
         for number in np.flatnonzero(inside):
             here = slice(row[number], row[number] + 1), slice(column[number], column[number] + 1)
             values[number] = raster.read(*here, [0])[0, 0, 0]
+    return values
+
+
+def _yields_of_raster(path: str | Path, points: WellPoints) -> np.ndarray:
+    """Specific yield at each well, (n_wells,); NaN outside and on NoData.
+
+    Raises
+    ------
+    InvalidParameter
+        If a value is no share of 0 to 1.
+    """
+    values = _at_wells(path, points)
     wrong = values[(values <= 0) | (values >= 1)]
     if wrong.size:
         raise InvalidParameter(
             f"the specific yield raster {path} has {wrong[0]:g} at a well", "give shares between 0 and 1, not percent"
         )
     return values
+
+
+def _classes_at(path: str | Path, points: WellPoints) -> list[str]:
+    """Aquifer class at each well, as text.
+
+    Raises
+    ------
+    InvalidParameter
+        If no well has one, or one is no class number.
+    """
+    values = _at_wells(path, points)
+    known = np.isfinite(values) & (values > 0)
+    if not known.any():
+        raise InvalidParameter(
+            f"the aquifer classes {path} have no class at any of the {values.size} wells",
+            "give the raster that gwsa:aquiferclasses wrote for this region",
+        )
+    if (values[known] % 1).any():
+        raise InvalidParameter(
+            f"the aquifer classes {path} have the value {values[known][values[known] % 1 > 0][0]:g} at a well",
+            "give a raster of class numbers, as gwsa:aquiferclasses writes",
+        )
+    return [f"{value:.0f}" if there else NO_CLASS for value, there in zip(values, known, strict=True)]
 
 
 def read_yield_table(table: str | Path | Sequence[object]) -> list[YieldRegion]:

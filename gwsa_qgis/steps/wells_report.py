@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import astuple
+from pathlib import Path
 
 import numpy as np
 
@@ -12,28 +13,34 @@ from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.report.figures import binned_wells, scatter_panels, well_map
 from gwsa_qgis.report.html import Page
 from gwsa_qgis.science.fitted_yield import FittedYield
-from gwsa_qgis.science.well_comparison import CELL, SINGLE, WellComparison
+from gwsa_qgis.science.well_comparison import CELL, SINGLE, Support, WellComparison
 from gwsa_qgis.science.well_scores import Agreement
 from gwsa_qgis.science.wells import fit_band
+from gwsa_qgis.steps.training_report import CLASS_LABELS
 from gwsa_qgis.steps.wells_input import COARSE, FINE, WellData
 
+TITLES = ("support", "map", "n", "R2", "r", "Spearman", "slope", "bias", "RMSE", "sign agreement")
 HEADER = ("what", "support", "map", "n", "r2", "r", "spearman", "slope", "bias", "rmse", "sign_agreement")
+QUANTITIES = {"trend": "trend (cm/yr)", "series": "monthly anomaly (cm)"}
 BINNED_UNBINNED_GAP = 0.2
+FEWEST_IN_GROUP = 3  # pairs; fewer have no score worth a line
+MOST_LISTED = 20
 
 
 def metric_rows(comparison: WellComparison) -> list[tuple]:
     """Rows under `HEADER`; scores of bin means say so."""
     rows = []
-    for what, found in (("trend (cm/yr)", comparison.trend), ("monthly anomaly (cm)", comparison.series)):
-        rows += [(what, support, name, *astuple(scores)) for (support, name), scores in found.items()]
+    for what, found in (("trend", comparison.trend), ("series", comparison.series)):
+        rows += [(QUANTITIES[what], support, name, *astuple(scores)) for (support, name), scores in found.items()]
     for (what, support, name), found in comparison.intervals.items():
-        quantity = "trend (cm/yr)" if what == "trend" else "monthly anomaly (cm)"
         for place, label in enumerate(("2.5 %", "97.5 %")):
             ends = [getattr(found, part)[place] for part in ("r2", "r", "slope", "bias", "rmse", "sign")]
             scores = (found.blocks, *ends[:2], np.nan, *ends[2:])
-            rows.append((f"{quantity}, {label} over blocks", support, name, *scores))
-    for region, scores_of in comparison.regions.items():
-        rows += [("trend (cm/yr)", f"cell, {region}", name, *astuple(scores)) for name, scores in scores_of.items()]
+            rows.append((f"{QUANTITIES[what]}, {label} over blocks", support, name, *scores))
+    for (kind, label), scores_of in comparison.groups.items():
+        group = label if kind == "region" else f"class {label}"
+        for (what, support, name), scores in scores_of.items():
+            rows.append((QUANTITIES[what], f"{support}, {group}", name, *astuple(scores)))
     for name, scores in comparison.binned.items():
         n, r2, r, rmse = astuple(scores)
         rows.append(("trend (cm/yr), bin means", CELL, name, n, r2, r, *[np.nan] * 3, rmse, np.nan))
@@ -71,7 +78,9 @@ def metrics_csv(comparison: WellComparison, fitted: dict[str, FittedYield]) -> s
 def wells_page(data: WellData, comparison: WellComparison, fitted: dict[str, FittedYield], source: str) -> Page:
     """The report."""
     count = len(data.points.names)
-    page = Page("Validation at observation wells", f"{source} at {count} wells, {describe_months(data.months)}")
+    page = Page(
+        "Validation at observation wells", f"{Path(source).name} at {count} wells, {describe_months(data.months)}"
+    )
     plain = comparison.trend[CELL, FINE]
     page.paragraph(verdict(plain, len(comparison.supports[CELL].well_trend)))
     left_out = "; ".join(f"{number} {reason}" for reason, number in data.dropped.items()) or "none"
@@ -81,14 +90,14 @@ def wells_page(data: WellData, comparison: WellComparison, fitted: dict[str, Fit
             "Cells that hold them": len(comparison.supports[CELL].well_trend),
             "Wells left out": left_out,
             "Readings far from their well's median (flagged, used)": int(data.outliers.sum()),
-            "Specific yield": f"{data.yields.min():.3g} to {data.yields.max():.3g}",
+            "Specific yield": _span(np.unique(data.yields)),
         }
     )
     if data.steps_per_year == 1:
         page.note("The levels are yearly: they say nothing of seasons, and only trends are compared.")
     page.section("Trends, unbinned")
     rows = metric_rows(comparison)
-    page.table(HEADER[1:], [row[1:] for row in rows if row[0] == "trend (cm/yr)"])
+    page.table(TITLES, [row[1:] for row in rows if row[0] == QUANTITIES["trend"] and row[1] in (CELL, SINGLE)])
     page.paragraph(
         "R2 is 1 - SSE/SST with the wells as reference. Spearman's correlation and the agreement of signs do not depend "
         "on a common specific yield. Wells of a cell are averaged as anomalies, as published; maps are read at the "
@@ -104,6 +113,7 @@ def wells_page(data: WellData, comparison: WellComparison, fitted: dict[str, Fit
     page.figure(scatter_panels(panels, *labels, columns=3), "Trends at cells with wells, one point a cell.")
     _add_intervals(page, comparison)
     _add_series(page, rows)
+    _add_groups(page, comparison)
     _add_gain(page, data, comparison)
     _add_bins(page, comparison, plain)
     _add_perturbation(page, comparison)
@@ -113,7 +123,27 @@ def wells_page(data: WellData, comparison: WellComparison, fitted: dict[str, Fit
     difference = single.map_trends[FINE] - single.well_trend
     drawn = well_map(data.points.x, data.points.y, difference, "trend of the map less the well's (cm/yr)")
     page.figure(drawn, "Where map and wells disagree; 5 % of the wells lie beyond the colours.")
+    _add_well_table(page, data, single, difference)
     return page
+
+
+def _add_well_table(page: Page, data: WellData, single: Support, difference: np.ndarray) -> None:
+    """The wells that the map meets worst, by name; the layer holds all."""
+    known = np.flatnonzero(np.isfinite(difference))
+    worst = known[np.argsort(-np.abs(difference[known]), kind="stable")][:MOST_LISTED]
+    others = [name for name in single.map_trends if name != FINE]
+    rows = [
+        (
+            data.points.names[well], data.regions[well], data.yields[well], int(np.isfinite(single.wells[well]).sum()),
+            single.well_trend[well], single.map_trends[FINE][well], *(single.map_trends[name][well] for name in others),
+            difference[well],
+        )
+        for well in worst
+    ]  # fmt: skip
+    header = ("well", "region", "specific yield", "readings", "trend of the well", f"trend of the {FINE}")
+    header += (*(f"trend of the {name}" for name in others), "difference")
+    title = f"The {len(rows)} of {known.size} wells where they disagree most, cm/yr; the layer of wells lists all"
+    page.table(header, rows, title if len(rows) < known.size else "All wells, cm/yr, largest disagreement first")
 
 
 def verdict(plain: Agreement, cells: int) -> str:
@@ -133,10 +163,38 @@ def verdict(plain: Agreement, cells: int) -> str:
 
 
 def _add_series(page: Page, rows: list[tuple]) -> None:
-    chosen = [row[1:] for row in rows if row[0] == "monthly anomaly (cm)"]
+    chosen = [row[1:] for row in rows if row[0] == QUANTITIES["series"] and row[1] in (CELL, SINGLE)]
     if chosen:
         page.section("Monthly anomalies")
-        page.table(HEADER[1:], chosen)
+        page.table(TITLES, chosen)
+
+
+def _add_groups(page: Page, comparison: WellComparison) -> None:
+    """Regions and classes, each map at the same cells."""
+    maps = list(comparison.supports[CELL].map_trends)
+    header = ("n", *(f"{name}: {score}" for score in ("R2", "r", "RMSE") for name in maps))
+    for kind, heading in (("region", "By region"), ("class", "By aquifer class")):
+        groups = {label: found for (this, label), found in comparison.groups.items() if this == kind}
+        if not groups or (kind == "region" and len(groups) == 1):
+            continue  # one region is all of them
+        page.section(heading)
+        rows_of: dict[str, list[tuple]] = {}
+        for label, found in sorted(groups.items()):
+            for what, title in QUANTITIES.items():
+                scores = [found[what, CELL, name] for name in maps if (what, CELL, name) in found]
+                if scores and scores[0].n >= FEWEST_IN_GROUP:
+                    figures = (getattr(one, field) for field in ("r2", "r", "rmse") for one in scores)
+                    rows_of.setdefault(title, []).append((_group_name(kind, label), scores[0].n, *figures))
+        for title, rows in rows_of.items():
+            page.table((kind, *header), rows, f"{title[0].upper()}{title[1:]}, unbinned, at cells with wells")
+        if not rows_of:
+            page.paragraph(f"No {kind} has {FEWEST_IN_GROUP} cells with wells.")
+
+
+def _group_name(kind: str, label: str) -> str:
+    """Label of a region or class, a class with what its number means."""
+    meaning = CLASS_LABELS.get(int(label), "") if kind == "class" and label.isdigit() else ""
+    return f"{label} {meaning}".strip()
 
 
 def _add_gain(page: Page, data: WellData, comparison: WellComparison) -> None:

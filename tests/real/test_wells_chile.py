@@ -77,7 +77,7 @@ def test_a_map_without_signal_scores_nothing_at_chiles_wells(chile, tmp_path):
     assert seconds < 30
     assert 350 < result.wells < 530
     assert result.cells < result.wells
-    assert set(found.regions) == {"South America"}
+    assert set(found.groups) == {("region", "South America")}
     assert abs(found.trend[SINGLE, "fine map"].r) < 0.15
     assert plain.r2 < 0.1
     assert result.report.stat().st_size < 10e6

@@ -169,14 +169,41 @@ def test_comparison_finds_the_trend_that_was_put_in():
     storage = trends[:, None] * years + 5
     storage[:, 60:70] = np.nan
     maps = {"fine": trends[:, None] * years - 3, "coarse": 0.5 * trends[:, None] * years}
-    found = compare(storage, maps, np.arange(40), ["a"] * 20 + ["b"] * 20, bins=5, draws=20)
+    regions, classes = ["a"] * 20 + ["b"] * 20, ["11", "none"] * 20
+    found = compare(storage, maps, np.arange(40), regions, classes=classes, bins=5, draws=20)
     np.testing.assert_allclose(found.supports[SINGLE].well_trend, trends, atol=1e-9)
     assert found.trend[CELL, "fine"].r2 == pytest.approx(1, abs=1e-12)
     assert found.trend[CELL, "coarse"].slope == pytest.approx(0.5, abs=1e-9)
     assert found.series[SINGLE, "fine"].rmse == pytest.approx(0, abs=1e-9)
     assert found.share_improved == 1.0
-    assert found.regions["b"]["coarse"].n == 20
+    assert found.groups["region", "b"]["trend", CELL, "coarse"].n == 20
+    assert found.groups["class", "11"]["trend", SINGLE, "coarse"].slope == pytest.approx(0.5, abs=1e-9)
     assert len(found.bins["fine"].x) == 5
+
+
+def test_groups_score_their_own_wells_and_cells():
+    random = np.random.default_rng(21)
+    storage = random.normal(size=(60, 90)).cumsum(axis=1)
+    storage[random.random(storage.shape) < 0.2] = np.nan
+    maps = {
+        name: storage * share + random.normal(size=storage.shape) for name, share in (("fine", 0.9), ("coarse", 0.4))
+    }
+    cells, classes = np.arange(60) // 3, [f"{11 + k % 7 // 3}" for k in range(60)]
+    found = compare(storage, maps, cells, ["a"] * 60, classes=classes, draws=10)
+    labels = np.array(classes)
+    single, averaged = found.supports[SINGLE], found.supports[CELL]
+    for label in ("11", "12", "13"):
+        of_label = found.groups["class", label]
+        for support, inside, series in ((SINGLE, labels == label, single), (CELL, labels[::3] == label, averaged)):
+            for name in maps:
+                well, value = series.well_trend[inside], series.map_trends[name][inside]
+                assert of_label["trend", support, name].r2 == pytest.approx(r2_score(well, value), abs=1e-9)
+                well, value = series.wells[inside], series.maps[name][inside]
+                both = np.isfinite(well) & np.isfinite(value)
+                assert of_label["series", support, name].n == both.sum()
+                expected = stats.pearsonr(well[both], value[both])[0]
+                assert of_label["series", support, name].r == pytest.approx(expected, abs=1e-9)
+    assert found.groups["region", "a"]["trend", CELL, "fine"] == found.trend[CELL, "fine"]
 
 
 def test_pair_sums_equal_direct_scores_however_they_are_cut():

@@ -83,6 +83,11 @@ def test_scores_equal_a_direct_computation(maps, tmp_path, coarse_grid):
     month = direct_scores(actual[3], estimate[3])
     assert float(rows["cell", "all", "2004-04"]["rmse_cm"]) == pytest.approx(month[3], rel=1e-8)
     assert rows["cell", "all", "2004-08"]["n"] == "0"
+    inside = classes == 13
+    month = direct_scores(actual[3][inside], estimate[3][inside])
+    np.testing.assert_allclose(
+        [float(rows["cell", "13", "2004-04"][k]) for k in ("n", "r2", "cc", "rmse_cm")], month, rtol=1e-8
+    )
     page = result.report.read_text(encoding="utf-8")
     assert "any map with the right cell means scores 1" in page
 

@@ -104,7 +104,7 @@ def rows_of(text, caption):
     table = re.search(rf"<caption>{re.escape(caption)}.*?</table>", text, re.S).group()
     found = {}
     for row in re.findall(r"<tr>(.*?)</tr>", table.split("<tbody>")[1], re.S):
-        name, *numbers = re.findall(r"<td>(.*?)</td>", row)
+        name, *numbers = re.findall(r"<td[^>]*>(.*?)</td>", row)
         found[name] = [float(number) for number in numbers]
     return found
 

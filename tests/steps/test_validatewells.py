@@ -88,7 +88,7 @@ def test_the_fine_map_gains_over_the_coarse_and_cells_hold_several_wells(scene):
     assert found.trend[CELL, "coarse field, bilinear"].n == found.trend[CELL, "coarse field"].n
     assert found.trend[CELL, "fine map"].n < found.trend[SINGLE, "fine map"].n
     assert found.share_improved > 0.8
-    assert list(found.regions) == ["North America"]
+    assert list(found.groups) == [("region", "North America")]
     assert found.binned["fine map"].n == 5
 
 
@@ -135,6 +135,29 @@ def test_a_raster_of_specific_yield_comes_before_the_table(scene, tmp_path):
     write_single(tmp_path / "percent.tif", grid, np.full((2, 2), 12, np.float32))
     with pytest.raises(InvalidParameter, match="12 at a well.*not percent"):
         run(scene, yield_raster=tmp_path / "percent.tif")
+
+
+def test_every_figure_is_given_by_class(scene, tmp_path):
+    grid = Grid(-104.0, 40.0, 1.0, 2.0, 2, 1, geographic_crs())
+    write_single(tmp_path / "classes.tif", grid, np.array([[13, np.nan]], np.float32))
+    outputs = {"metrics": tmp_path / "m.csv", "report": tmp_path / "r.html", "output": tmp_path / "w.gpkg"}
+    found = run(scene, aquifers=tmp_path / "classes.tif", **outputs).comparison
+    assert set(found.groups) == {("region", "North America"), ("class", "13"), ("class", "none")}
+    pairs = {(label, name): found.groups["class", label]["trend", SINGLE, name].n
+             for label in ("13", "none") for name in ("fine map", "coarse field", "coarse field, bilinear")}  # fmt: skip
+    assert pairs["13", "fine map"] == pairs["13", "coarse field"] == pairs["13", "coarse field, bilinear"] > 5
+    assert pairs["13", "fine map"] + pairs["none", "fine map"] == N_WELLS - 6
+    with (tmp_path / "m.csv").open() as file:
+        rows = {(row["what"], row["support"], row["map"]): row for row in csv.DictReader(file)}
+    for what in ("trend (cm/yr)", "monthly anomaly (cm)"):
+        assert int(rows[what, "well, class 13", "coarse field"]["n"]) > 5
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "By aquifer class" in page and "13 major basin, recharge 20-100 mm/yr" in page
+    assert "The 20 of 54 wells where they disagree most" in page
+    for values, words in (([[0, 0]], "no class at any"), ([[11.5, 12]], "11.5 at a well")):
+        write_single(tmp_path / "wrong.tif", grid, np.array(values, np.float32))
+        with pytest.raises(InvalidParameter, match=words):
+            run(scene, aquifers=tmp_path / "wrong.tif")
 
 
 def test_the_yield_that_made_the_wells_is_fitted_and_reported(scene, tmp_path):
