@@ -40,6 +40,7 @@ ALGORITHMS = (
     ("latitudeprofile", "LatitudeProfile"),
     ("droughtindex", "DroughtIndex"),
     ("basinseries", "BasinSeries"),
+    ("hotspots", "HotSpots"),
     ("sampleregion", "SampleRegion"),
     ("checkenvironment", "CheckEnvironment"),
 )

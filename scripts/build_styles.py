@@ -19,12 +19,16 @@ from qgis.core import (
     QgsMapLayer,
     QgsMarkerSymbol,
     QgsPalettedRasterRenderer,
+    QgsPalLayerSettings,
     QgsRasterLayer,
     QgsRasterShader,
     QgsRendererRange,
     QgsSingleBandPseudoColorRenderer,
     QgsSingleSymbolRenderer,
+    QgsTextBufferSettings,
+    QgsTextFormat,
     QgsVectorLayer,
+    QgsVectorLayerSimpleLabeling,
 )
 from qgis.PyQt.QtGui import QColor
 
@@ -150,9 +154,12 @@ def paletted(layer: QgsRasterLayer, classes: list[tuple[int, str, str]]) -> None
     )
 
 
-def save(layer: QgsMapLayer, name: str) -> None:
+def save(
+    layer: QgsMapLayer,
+    name: str,
+    categories: QgsMapLayer.StyleCategory = QgsMapLayer.StyleCategory.Symbology,
+) -> None:
     """Write symbology alone, so that nothing of the scratch layer travels."""
-    categories = QgsMapLayer.StyleCategory.Symbology
     message, done = layer.saveNamedStyle(str(STYLES / f"{name}.qml"), categories)
     if not done:
         raise SystemExit(message)
@@ -190,6 +197,30 @@ def basins() -> None:
         ranges.append(QgsRendererRange(low, high, symbol, slope_label(low, high)))
     layer.setRenderer(QgsGraduatedSymbolRenderer("slope_cm", ranges))
     save(layer, "basins")
+
+
+def hotspots() -> None:
+    """Hot spots coloured by their slope, with a strong outline, the largest with their ranks."""
+    layer = QgsVectorLayer("Polygon?field=slope_cm:double&field=rank:integer", "hotspots", "memory")
+    ranges = []
+    for low, high, colour in zip(SLOPE_BOUNDS[:-1], SLOPE_BOUNDS[1:], SLOPE_COLOURS, strict=True):
+        symbol = QgsFillSymbol.createSimple({"color": colour, "outline_color": "#1d1d1d", "outline_width": "0.4"})
+        ranges.append(QgsRendererRange(low, high, symbol, slope_label(low, high)))
+    layer.setRenderer(QgsGraduatedSymbolRenderer("slope_cm", ranges))
+    text = QgsTextFormat()
+    text.setSize(8)
+    buffer = QgsTextBufferSettings()
+    buffer.setEnabled(True)
+    buffer.setSize(0.7)
+    buffer.setColor(QColor("#ffffff"))
+    text.setBuffer(buffer)
+    settings = QgsPalLayerSettings()
+    settings.setFormat(text)
+    settings.fieldName = "CASE WHEN rank <= 20 THEN rank END"
+    settings.isExpression = True
+    layer.setLabeling(QgsVectorLayerSimpleLabeling(settings))
+    layer.setLabelsEnabled(True)
+    save(layer, "hotspots", QgsMapLayer.StyleCategory.Symbology | QgsMapLayer.StyleCategory.Labeling)
 
 
 def slope_label(low: float, high: float) -> str:
@@ -235,6 +266,7 @@ def main() -> None:
     wells()
     stipples()
     basins()
+    hotspots()
     del layer  # QGIS may not go before its layers
     application.exitQgis()
 

@@ -49,6 +49,7 @@ STEPS = {
         {"output": ".tif", "error_short": ".tif", "error_long": ".tif", "flags": ".tif"},
     ),
     "glaciermask": ({"glaciers": "aquifers", "template": "template"}, {"output": ".tif"}),
+    "hotspots": ({"slope": "rates", "p_value": "rates_p"}, {"output": ".gpkg", "report": ".html"}),
     "importgldas": (
         {"inputs": None, "folder": "bare", "template": "gwsa"},
         {"sms": ".tif", "swe": ".tif", "cws": ".tif"},

@@ -21,6 +21,7 @@ NAMES = (
     "droughtindex",
     "fillgaps",
     "glaciermask",
+    "hotspots",
     "latitudeprofile",
     "trendbreak",
     "monthlystack",
@@ -73,6 +74,7 @@ except OutputNotWritable as error:
         *[("seasonality", 3000), ("droughtindex", 60_000), ("latitudeprofile", 8000), ("attribution", 60_000)],
         ("basinseries", 20_000),
         ("trendbreak", 3000),
+        ("hotspots", 20_000),
     ],
 )
 def test_disk_that_fills_up(step, tmp_path, name, limit):

@@ -34,6 +34,8 @@ RASTERS = [
         ("watermask", "inputs"),
         ("watermask", "template"),
         ("glaciermask", "ice_sheet"),
+        ("hotspots", "slope"),
+        ("hotspots", "p_value"),
         *STACKS,
     ],
 ]
@@ -47,7 +49,7 @@ ALIGNED = [
         ("trend", "aquifers"),
         ("waterbalance", "sms"),
         ("waterbalance", "observed"),
-        *[("waterbalance", "cws"), ("trendbreak", "aquifers")],
+        *[("waterbalance", "cws"), ("trendbreak", "aquifers"), ("hotspots", "p_value")],
     ],
 ]
 
@@ -64,6 +66,7 @@ NAMES = (
     "droughtindex",
     "fillgaps",
     "glaciermask",
+    "hotspots",
     "latitudeprofile",
     "trendbreak",
     "monthlystack",
@@ -223,6 +226,7 @@ def test_all_nodata(step, name, argument):
 
 def test_masks_that_leave_nothing(step):
     step.fails("applymask", "has no value left under the mask", "NoUsableData", mask="hollow")
+    step.fails("hotspots", "no cell has a value in both", "NoUsableData", p_value="hollow")
     step.fails("basemask", "leave no cell", "NoUsableData", inputs=["mask", "hollow"])
     step.fails("predict", "no (fine )?pixel", "NoUsableData", mask="hollow")
     step.fails("preparepredictors", "all is NoData", "NoUsableData", mask="hollow")

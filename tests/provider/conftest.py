@@ -45,6 +45,7 @@ def work(region, tmp_path_factory) -> dict[str, str]:
     from gwsa_qgis.steps.predict import predict
     from gwsa_qgis.steps.preparepredictors import preparepredictors
     from gwsa_qgis.steps.trainmodels import trainmodels
+    from gwsa_qgis.steps.trend import trend
     from gwsa_qgis.steps.waterbalance import waterbalance
     from gwsa_qgis.steps.watermask import watermask
 
@@ -83,12 +84,13 @@ def work(region, tmp_path_factory) -> dict[str, str]:
     )
     predict(at["model"], at["fine"], at["prediction"], aquifers=at["classes"], mask=at["mask"])
     correctresiduals(at["prediction"], at["gwsa"], at["corrected"], mascons=at["mascons"])
+    trend(at["corrected"], at["slope"], at["p_value"], unit="year")
     return at
 
 
 RASTERS = (
     *("twsa", "mascons", "land", "sms", "swe", "cws", "filled", "gwsa", "water", "ice", "mask", "classes"),
-    *("classes_coarse", "pre", "ndvi", "acc", "prediction", "corrected"),
+    *("classes_coarse", "pre", "ndvi", "acc", "prediction", "corrected", "slope", "p_value"),
 )
 
 
@@ -164,6 +166,7 @@ def cases(region, work) -> dict[str, dict]:
             "SAME_NAME": "join",
             "CHARTS": 2,
         },
+        "hotspots": {"SLOPE": work["slope"], "P_VALUE": work["p_value"], "KIND": "both"},
         "seasonality": {"INPUT": work["corrected"]},
         "droughtindex": {"INPUT": work["corrected"]},
         "attribution": {"GWSA": work["corrected"], "BACKGROUND": work["sms"]},

@@ -98,6 +98,10 @@ PROMISED = {
         {"INPUT", "METHOD", "DETREND", "BASELINE_START", "BASELINE_END", "MINIMUM_YEARS"},
         {"OUTPUT", "CLASSES", "SPELLS", "AREAS", "REPORT", "DROUGHT_SHARE", "WORST_SHARE"},
     ),
+    "hotspots": (
+        {"SLOPE", "P_VALUE", "LOWER", "UPPER", "KIND", "P", "LEAST_SLOPE", "MINIMUM_AREA", "CONNECTIVITY"},
+        {"OUTPUT", "REPORT", "COUNT", "AREA", "RATE"},
+    ),
     "sampleregion": ({"SEED", "SIZE"}, {"FOLDER"}),
     "checkenvironment": (set(), {"REPORT"}),
 }
