@@ -42,6 +42,7 @@ ALGORITHMS = (
     ("basinseries", "BasinSeries"),
     ("hotspots", "HotSpots"),
     ("sampleregion", "SampleRegion"),
+    ("sampleproject", "SampleProject"),
     ("checkenvironment", "CheckEnvironment"),
 )
 MODELS = Path(__file__).parent.parent / "models"

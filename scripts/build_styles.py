@@ -13,6 +13,7 @@ from osgeo import gdal
 from qgis.core import (
     Qgis,
     QgsApplication,
+    QgsCategorizedSymbolRenderer,
     QgsColorRampShader,
     QgsFillSymbol,
     QgsGraduatedSymbolRenderer,
@@ -22,6 +23,7 @@ from qgis.core import (
     QgsPalLayerSettings,
     QgsRasterLayer,
     QgsRasterShader,
+    QgsRendererCategory,
     QgsRendererRange,
     QgsSingleBandPseudoColorRenderer,
     QgsSingleSymbolRenderer,
@@ -223,6 +225,36 @@ def hotspots() -> None:
     save(layer, "hotspots", QgsMapLayer.StyleCategory.Symbology | QgsMapLayer.StyleCategory.Labeling)
 
 
+def plain(kind: str, name: str, symbol: QgsMarkerSymbol | QgsFillSymbol) -> None:
+    """One symbol for all features."""
+    layer = QgsVectorLayer(kind, name, "memory")
+    layer.setRenderer(QgsSingleSymbolRenderer(symbol))
+    save(layer, name)
+
+
+def places() -> None:
+    """Wells, borders and glaciers as they are, before anything was computed for them."""
+    white_rim = {"outline_color": "#ffffff", "outline_width": "0.2"}
+    well = {"name": "circle", "color": "#1f1f1f", "size": "1.6"}
+    plain("Point", "well_points", QgsMarkerSymbol.createSimple(well | white_rim))
+    border = {"style": "no", "outline_color": "#202020", "outline_width": "0.4"}
+    plain("Polygon", "outlines", QgsFillSymbol.createSimple(border))
+    ice = {"color": "#e8f4ff", "outline_color": "#5b9bd5", "outline_width": "0.3"}
+    plain("Polygon", "glaciers", QgsFillSymbol.createSimple(ice))
+
+
+def aquifer_polygons() -> None:
+    """WHYMAP polygons in the colours of the class map."""
+    layer = QgsVectorLayer("Polygon?field=HYGEO2:integer", "aquifers", "memory")
+    line = {"outline_color": "#808080", "outline_width": "0.1"}
+    categories = [
+        QgsRendererCategory(value, QgsFillSymbol.createSimple({"color": colour} | line), label)
+        for value, colour, label in [*AQUIFERS, (88, "#ffffff", "88 ice sheet")]
+    ]
+    layer.setRenderer(QgsCategorizedSymbolRenderer("HYGEO2", categories))
+    save(layer, "aquifer_polygons")
+
+
 def slope_label(low: float, high: float) -> str:
     """Legend of a class of slopes."""
     label = f"< {high:g}" if low < -1e5 else f"> {low:g}" if high > 1e5 else f"{low:g} to {high:g}"
@@ -267,6 +299,9 @@ def main() -> None:
     stipples()
     basins()
     hotspots()
+
+    places()
+    aquifer_polygons()
     del layer  # QGIS may not go before its layers
     application.exitQgis()
 

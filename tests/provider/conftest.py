@@ -173,5 +173,6 @@ def cases(region, work) -> dict[str, dict]:
         "trendbreak": {"INPUT": work["corrected"], "BREAK": "2012", "AQUIFERS": work["classes"]},
         "latitudeprofile": {"INPUT": work["corrected"], "PERIODS": "2003/2010, 2011/2020", "BAND_HEIGHT": 0.5},
         "sampleregion": {"SIZE": 2, "FACTOR": 2, "START": "2004-01", "END": "2005-12"},
+        "sampleproject": {"SIZE": 2, "FACTOR": 2},
         "checkenvironment": {},
     }

@@ -103,6 +103,7 @@ PROMISED = {
         {"OUTPUT", "REPORT", "COUNT", "AREA", "RATE"},
     ),
     "sampleregion": ({"SEED", "SIZE"}, {"FOLDER"}),
+    "sampleproject": ({"SEED", "SIZE"}, {"FOLDER", "PROJECT"}),
     "checkenvironment": (set(), {"REPORT"}),
 }
 
