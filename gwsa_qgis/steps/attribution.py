@@ -13,7 +13,7 @@ from gwsa_qgis.errors import GwsaError
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.stack import create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows
 from gwsa_qgis.rasters.writing import replacing, together
 from gwsa_qgis.science.trend_of_means import MeanTrend, mean_trend
 from gwsa_qgis.science.water_balance import DEFAULT_BASELINE, groundwater_anomaly
@@ -166,7 +166,7 @@ def _subtract(
         part = sums.empty()
         return _window_residual(job, window, part), part
 
-    per_pixel = BYTES_PER_VALUE * job.months.size * max(workers, 1)
+    per_pixel = BYTES_PER_VALUE * job.months.size * LANES
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
     windows = plan_windows(job.grid, per_pixel, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
     with create_stack(
