@@ -41,6 +41,7 @@ ALGORITHMS = (
     ("droughtindex", "DroughtIndex"),
     ("basinseries", "BasinSeries"),
     ("hotspots", "HotSpots"),
+    ("basinreport", "BasinReport"),
     ("sampleregion", "SampleRegion"),
     ("sampleproject", "SampleProject"),
     ("checkenvironment", "CheckEnvironment"),

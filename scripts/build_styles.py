@@ -220,6 +220,7 @@ def hotspots() -> None:
     settings.setFormat(text)
     settings.fieldName = "CASE WHEN rank <= 20 THEN rank END"
     settings.isExpression = True
+    settings.placement = Qgis.LabelPlacement.Horizontal
     layer.setLabeling(QgsVectorLayerSimpleLabeling(settings))
     layer.setLabelsEnabled(True)
     save(layer, "hotspots", QgsMapLayer.StyleCategory.Symbology | QgsMapLayer.StyleCategory.Labeling)

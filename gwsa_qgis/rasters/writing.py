@@ -80,6 +80,16 @@ def together() -> Iterator[ExitStack]:
 
 
 @contextmanager
+def apart() -> Iterator[None]:
+    """Within `together`: let files that are no outputs, such as scratch, appear at once."""
+    token = _WAITING.set(None)
+    try:
+        yield
+    finally:
+        _WAITING.reset(token)
+
+
+@contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary sibling of `path` to write to, and move it into place when the block ends well.
 

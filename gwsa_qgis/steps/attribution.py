@@ -64,6 +64,8 @@ class AttributionResult:
     p_value: Path
     classes: Path | None
     stipples: Path | None
+    lower: Path | None
+    upper: Path | None
     report: Path | None
     months: np.ndarray
     area_shares: dict[int, float]
@@ -85,6 +87,8 @@ def attribution(
     *,
     classes: str | Path | None = None,
     stipples: str | Path | None = None,
+    lower: str | Path | None = None,
+    upper: str | Path | None = None,
     report: str | Path | None = None,
     baseline_start: str = DEFAULT_BASELINE[0],
     baseline_end: str = DEFAULT_BASELINE[1],
@@ -111,6 +115,8 @@ def attribution(
         Trend of the residual, as `steps.trend.trend` finds it in the residual stack.
     stipples : path, optional
         Dots (GeoPackage) where most cells around have a residual trend with p < 0.01, as in the paper's Fig. 10.
+    lower, upper : path, optional
+        95 % limits of the residual's slope.
     report : path, optional
         Page with trends of GWSA, background and residual, area shares, and what the residual proves.
     baseline_start, baseline_end : str
@@ -138,13 +144,14 @@ def attribution(
         options = {"unit": unit, "correction": correction, "deseasonalise": deseasonalise}
         options |= {"minimum_share": minimum_share, "memory_mb": memory_mb, "workers": workers}
         with _naming(written, residual):
-            found = _trend(outputs, written, (slope, p_value, classes, stipples), options, say.part(SUBTRACTING, 1.0))
+            wanted = (slope, p_value, classes, stipples, lower, upper)
+            found = _trend(outputs, written, wanted, options, say.part(SUBTRACTING, 1.0))
         series = sums.series()
         means = [
             mean_trend(values, correction, deseasonalise=deseasonalise, months_in_unit=MONTHS_IN[unit])
             for values in series
         ]
-        paths = (Path(path) if path else None for path in (residual, slope, p_value, classes, stipples, report))
+        paths = (Path(path) if path else None for path in (residual, *wanted, report))
         uncovered = sums.uncovered_share()
         result = AttributionResult(*paths, job.months, found.area_shares, found.mean_slope, *means, found.pixels,
                                    uncovered, job.human_use)  # fmt: skip
@@ -213,14 +220,18 @@ def _window_residual(job: AttributionJob, window: Window, sums: AttributionSums)
 def _trend(
     outputs: ExitStack, written: str, paths: Sequence[str | Path | None], options: dict, say: Reporter
 ) -> TrendResult:
-    """Trend of the residual into files that appear with the others: slope, p value, classes, dots."""
-    slope, p_value, classes, stipples = (outputs.enter_context(replacing(path)) if path else None for path in paths)
+    """Trend of the residual into files that appear with the others: slope, p value, classes, dots, limits."""
+    slope, p_value, classes, stipples, lower, upper = (
+        outputs.enter_context(replacing(path)) if path else None for path in paths
+    )
     return trend(
         written,
         slope,
         p_value,
         classes=classes,
         stipples=stipples,
+        lower=lower,
+        upper=upper,
         stipple_p=HIGHLY_SIGNIFICANT,
         **options,
         progress=say,

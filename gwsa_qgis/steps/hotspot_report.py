@@ -35,8 +35,8 @@ def rule_text(rules: Rules, inputs: SlopeInputs) -> str:
     )
 
 
-def add_hot_spots(page: Page, found: FoundRegions, rules: Rules, inputs: SlopeInputs) -> None:
-    """Add sums, map, table and notes to a page."""
+def add_hot_spots(page: Page, found: FoundRegions, rules: Rules, inputs: SlopeInputs, most: int = ROWS_SHOWN) -> None:
+    """Add sums, map, table of the `most` largest and notes to a page."""
     hot = found.hot_spots
     if not hot.count:
         page.note("No hot spot was found.")
@@ -47,9 +47,9 @@ def add_hot_spots(page: Page, found: FoundRegions, rules: Rules, inputs: SlopeIn
         hotspot_map(inputs.grid, *found.maps, places),
         "Slopes, and those of hot spots (white: none; grey: no data); numbers are ranks, at the steepest cell.",
     )
-    page.table(*_table(hot, inputs.has_limits), "Largest volume a year first")
-    if hot.count > ROWS_SHOWN:
-        page.paragraph(f"{hot.count - ROWS_SHOWN} smaller ones are in the layer.")
+    page.table(*_table(hot, inputs.has_limits, most), "Largest volume a year first")
+    if hot.count > most:
+        page.paragraph(f"{hot.count - most} smaller ones are not listed.")
     _notes(page, found, rules, inputs)
 
 
@@ -67,7 +67,7 @@ def _sums(page: Page, found: FoundRegions, inputs: SlopeInputs) -> None:
     )
 
 
-def _table(hot: HotSpots, has_limits: bool) -> tuple[tuple[str, ...], list[tuple]]:
+def _table(hot: HotSpots, has_limits: bool, most: int) -> tuple[tuple[str, ...], list[tuple]]:
     header = ("rank", "kind", f"area ({KM2})", "mean slope (cm/yr)", "steepest (cm/yr)", f"{KM3} per year", "limits")
     header = (*header, "confidence", "p < 0.01 (% of it)", "steepest at")
     rows = [
@@ -83,7 +83,7 @@ def _table(hot: HotSpots, has_limits: bool) -> tuple[tuple[str, ...], list[tuple
             100 * hot.sure[n],
             f"{hot.x[n]:.6g}, {hot.y[n]:.6g}",
         )
-        for n in range(min(hot.count, ROWS_SHOWN))
+        for n in range(min(hot.count, most))
     ]
     if not has_limits:
         header, rows = header[:6] + header[7:], [row[:6] + row[7:] for row in rows]

@@ -31,6 +31,10 @@ STEPS = {
         {"input": "corrected", "basins": "aquifers", "field": "HYGEO2"},
         {"output": ".csv", "report": ".html", "annual": ".csv", "summary": ".csv", "layer": ".gpkg"},
     ),
+    "basinreport": (
+        {"input": "corrected", "basins": "aquifers", "field": "HYGEO2"},
+        {"report": ".html", "folder": "", "summary": ".csv"},
+    ),
     "basemask": ({"inputs": ["mask", "classes"]}, {"output": ".tif"}),
     "consistency": (
         {"fine": "corrected", "coarse": "gwsa", "aquifers": "classes_coarse", "mascons": "mascons"},

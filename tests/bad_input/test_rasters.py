@@ -21,6 +21,7 @@ STACKS = [
     *[("droughtindex", "input"), ("latitudeprofile", "input")],
     *[("attribution", "gwsa"), ("attribution", "background")],
     ("trendbreak", "input"),
+    ("basinreport", "input"),
 ]
 RASTERS = [
     *[("applymask", "input"), ("applymask", "mask"), ("aquiferclasses", "template"), ("glaciermask", "template")],
@@ -60,6 +61,7 @@ NAMES = (
     "aquiferclasses",
     "attribution",
     "basemask",
+    "basinreport",
     "basinseries",
     "consistency",
     "correctresiduals",

@@ -41,6 +41,10 @@ ALGORITHMS = {
         {"INPUT": "corrected", "BASINS": "aquifers", "FIELD": "HYGEO2"},
         {"OUTPUT": ".csv", "REPORT": ".html", "LAYER": ".gpkg"},
     ),
+    "basinreport": (
+        {"INPUT": "corrected", "BASINS": "aquifers", "FIELD": "HYGEO2"},
+        {"REPORT": ".html", "FOLDER": "", "SUMMARY": ".csv"},
+    ),
     "basemask": ({"INPUTS": ["mask", "classes"]}, {"OUTPUT": ".tif"}),
     "consistency": (
         {"FINE": "corrected", "COARSE": "gwsa", "AQUIFERS": "classes_coarse"},
@@ -104,6 +108,7 @@ ALGORITHMS = {
 STACKS = dict(
     accumulate="INPUT",
     attribution="BACKGROUND",
+    basinreport="INPUT",
     basinseries="INPUT",
     consistency="FINE",
     correctresiduals="PREDICTION",
@@ -329,6 +334,13 @@ def test_every_algorithm_that_takes_a_stack(refusals, name, kind):
         ("basinseries", {"INPUT": "elsewhere"}, r"no basin has a value of .*elsewhere\.tif"),
         ("basinseries", {"LEVEL": 1}, "LEVEL is 1; give a number from 0.5 to 0.99"),
         ("basinseries", {"UNCERTAINTY": "gwsa"}, "does not say whose errors it holds"),
+        ("basinreport", {"BASIN": "14"}, r"has no basin '14' \(it has 13, 23\)"),
+        ("basinreport", {"BREAK": "soon"}, "BREAK is 'soon'; give a month as YYYY-MM"),
+        ("basinreport", {"BREAK": "1999"}, "BREAK is 1999 and the months are 2004-01 to 2009-12"),
+        ("basinreport", {"SLOPE": "rates"}, "SLOPE and P_VALUE were not given together"),
+        ("basinreport", {"SLOPE": "shifted", "P_VALUE": "rates_p"}, "are not on one grid"),
+        ("basinreport", {"FOLDER": None}, "has 2 basins and FOLDER is not given"),
+        ("basinreport", {"INPUT": "elsewhere"}, r"no basin has a value of .*elsewhere\.tif"),
         ("hotspots", {"SLOPE": "rates_p"}, "the slope .* names no unit; give a slope made by gwsa:trend"),
         ("hotspots", {"P_VALUE": "rates"}, "holds -2, which is no p value; give P_VALUE of gwsa:trend"),
         ("hotspots", {"P_VALUE": "corrected"}, "no p value"),

@@ -67,6 +67,8 @@ PROMISED = {
             "P_VALUE",
             "CLASSES",
             "STIPPLES",
+            "LOWER",
+            "UPPER",
             "REPORT",
             "TREND_GWSA",
             "TREND_BACKGROUND",
@@ -93,6 +95,10 @@ PROMISED = {
     "basinseries": (
         {"INPUT", "BASINS", "FIELD", "BASIN", "SAME_NAME", "UNCERTAINTY", "WITHIN", "MASCONS", "FLAGS", "LEVEL"},
         {"OUTPUT", "REPORT", "ANNUAL", "SUMMARY", "LAYER", "BASINS_READ", "BASINS_WITHOUT_VALUES"},
+    ),
+    "basinreport": (
+        {"INPUT", "BASINS", "FIELD", "BASIN", "BREAK", "SLOPE", "P_VALUE", "LOWER", "UPPER", "UNCERTAINTY", "LEVEL"},
+        {"REPORT", "FOLDER", "SUMMARY", "BASINS_READ", "BASINS_WITHOUT_VALUES"},
     ),
     "droughtindex": (
         {"INPUT", "METHOD", "DETREND", "BASELINE_START", "BASELINE_END", "MINIMUM_YEARS"},
