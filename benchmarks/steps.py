@@ -101,21 +101,19 @@ def runs(p: Prepared, at: Callable[[str], str]) -> list[Run]:
         ),
         Run(
             "trendbreak",
-            lambda: trendbreak(
-                gwsa, break_month="2012", slope_before=at("b.tif"), slope_after=at("a.tif"), p_value=at("pb.tif")
-            ),
+            lambda: trendbreak(gwsa, "2012", at("b.tif"), at("pb.tif")),
             [gwsa],
-            [at("b.tif")],
+            [at("b.tif"), at("pb.tif")],
         ),
         Run("seasonality", lambda: seasonality(gwsa, at("season.tif")), [gwsa], [at("season.tif")]),
         Run("droughtindex", lambda: droughtindex(gwsa, at("drought.tif")), [gwsa], [at("drought.tif")]),
         Run(
             "attribution",
-            lambda: attribution(gwsa, p.target, slope=at("rs.tif"), p_value=at("rp.tif")),
+            lambda: attribution(gwsa, p.target, at("r.tif"), at("rs.tif"), at("rp.tif")),
             [gwsa],
-            [at("rs.tif"), at("rp.tif")],
+            [at("r.tif"), at("rs.tif"), at("rp.tif")],
         ),
-        Run("latitudeprofile", lambda: latitudeprofile(gwsa, mean=at("m.tif")), [gwsa], [at("m.tif")]),
+        Run("latitudeprofile", lambda: latitudeprofile(gwsa, at("m.tif")), [gwsa], [at("m.tif")]),
     ]
 
 
