@@ -6,10 +6,12 @@ import errno
 import os
 import shutil
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from gwsa_qgis.errors import OutputNotWritable
@@ -57,6 +59,43 @@ class _Output:
             remove(self.temporary.with_name(self.temporary.name + suffix))
 
 
+@dataclass(frozen=True)
+class _Mark:
+    """What names of temporary files hold in place of chance, and the folders that have been looked through for it."""
+
+    text: str
+    folders: set[Path] = field(default_factory=set)
+    numbers: Iterator[int] = field(default_factory=count)
+
+
+_MARK: ContextVar[_Mark | None] = ContextVar("mark", default=None)
+
+
+@contextmanager
+def marked(path: str | Path) -> Iterator[None]:
+    """Let temporary files bear the mark of a main output, so that those of a killed run are known and removed.
+
+    No two of such runs with the same main output may go on at the same time.
+    """
+    token = _MARK.set(_Mark(f"{zlib.crc32(str(Path(path).resolve()).encode()):08x}"))
+    try:
+        yield
+    finally:
+        _MARK.reset(token)
+
+
+def _name_apart(folder: Path) -> str:
+    """What makes the name of a temporary file in a folder its own."""
+    mark = _MARK.get()
+    if mark is None:
+        return uuid.uuid4().hex[:8]
+    if folder not in mark.folders:
+        mark.folders.add(folder)
+        for left in folder.glob(f".*{mark.text}-*"):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else remove(left)
+    return f"{mark.text}-{next(mark.numbers)}"
+
+
 # Outputs that are whole and wait for the others of `together`.
 _WAITING: ContextVar[list[_Output] | None] = ContextVar("waiting", default=None)
 
@@ -80,8 +119,8 @@ def together() -> Iterator[ExitStack]:
 
 
 @contextmanager
-def apart() -> Iterator[None]:
-    """Within `together`: let files that are no outputs, such as scratch, appear at once."""
+def alone() -> Iterator[None]:
+    """Let outputs appear as soon as they are whole, within `together` too."""
     token = _WAITING.set(None)
     try:
         yield
@@ -103,7 +142,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     make_folder(path.parent)
-    output = _Output(path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}"), path)
+    output = _Output(path.with_name(f".{path.stem}.{_name_apart(path.parent)}{path.suffix}"), path)
     with _placing(output):
         yield output.temporary
 
@@ -116,7 +155,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     make_folder(path.parent)
-    output = _Output(path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}"), path)
+    output = _Output(path.with_name(f".{path.name}.{_name_apart(path.parent)}"), path)
     with _placing(output):
         output.temporary.mkdir()
         yield output.temporary
@@ -169,7 +208,7 @@ def make_folder(folder: Path) -> None:
     """Make a folder and its parents, and check that files can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{uuid.uuid4().hex[:8]}"
+        probe = folder / f".{_name_apart(folder)}"
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from gwsa_qgis.errors import GwsaError
+from gwsa_qgis.products.point_layer import require_geopackage
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.inspection import describe_months
+from gwsa_qgis.rasters.long_run import LongRun, long_run
 from gwsa_qgis.rasters.stack import create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
 from gwsa_qgis.rasters.writing import replacing, together
+from gwsa_qgis.science.pixel_trend import LAYERS, TrendSettings
 from gwsa_qgis.science.trend_of_means import MeanTrend, mean_trend
 from gwsa_qgis.science.water_balance import DEFAULT_BASELINE, groundwater_anomaly
 from gwsa_qgis.steps.attribution_inputs import AttributionJob, open_attribution
 from gwsa_qgis.steps.attribution_report import NAMES, AttributionFacts, attribution_page
 from gwsa_qgis.steps.attribution_sums import AttributionSums
+from gwsa_qgis.steps.stipples import Stipples
 from gwsa_qgis.steps.text_outputs import stage_text
-from gwsa_qgis.steps.trend import TrendResult, trend
+from gwsa_qgis.steps.trend import TrendResult, write_trend
 from gwsa_qgis.steps.trend_grading import HIGHLY_SIGNIFICANT
+from gwsa_qgis.steps.trend_inputs import open_input
+from gwsa_qgis.steps.trend_passes import TrendJob
 
 STEP = "attribution"
 # Both stacks as read, what the warper holds, the residual, and the window before, which is still being written.
@@ -64,8 +71,6 @@ class AttributionResult:
     p_value: Path
     classes: Path | None
     stipples: Path | None
-    lower: Path | None
-    upper: Path | None
     report: Path | None
     months: np.ndarray
     area_shares: dict[int, float]
@@ -87,8 +92,6 @@ def attribution(
     *,
     classes: str | Path | None = None,
     stipples: str | Path | None = None,
-    lower: str | Path | None = None,
-    upper: str | Path | None = None,
     report: str | Path | None = None,
     baseline_start: str = DEFAULT_BASELINE[0],
     baseline_end: str = DEFAULT_BASELINE[1],
@@ -115,8 +118,6 @@ def attribution(
         Trend of the residual, as `steps.trend.trend` finds it in the residual stack.
     stipples : path, optional
         Dots (GeoPackage) where most cells around have a residual trend with p < 0.01, as in the paper's Fig. 10.
-    lower, upper : path, optional
-        95 % limits of the residual's slope.
     report : path, optional
         Page with trends of GWSA, background and residual, area shares, and what the residual proves.
     baseline_start, baseline_end : str
@@ -137,21 +138,25 @@ def attribution(
     job = open_attribution(
         gwsa, background, (baseline_start, baseline_end), unit, correction, minimum_share, deseasonalise, say
     )
-    with together() as outputs:
+    if stipples:
+        require_geopackage(stipples)
+    settings = {"baseline": job.baseline, "unit": unit, "correction": correction, "deseasonalise": deseasonalise}
+    settings |= {"minimum_share": minimum_share, "MEMORY": memory_mb}
+    with long_run(STEP, residual, {"GWSA": gwsa, "BACKGROUND": background}, settings, say) as run:
         sums = AttributionSums(job.grid.row_areas_km2(), job.months.size, minimum_share)
-        written = _subtract(job, residual, sums, memory_mb, workers, say.part(0.0, SUBTRACTING))
+        written = _subtract(job, run, residual, sums, memory_mb, workers, say.part(0.0, SUBTRACTING))
         sums.require(job.background_name, job.baseline)
-        options = {"unit": unit, "correction": correction, "deseasonalise": deseasonalise}
-        options |= {"minimum_share": minimum_share, "memory_mb": memory_mb, "workers": workers}
         with _naming(written, residual):
-            wanted = (slope, p_value, classes, stipples, lower, upper)
-            found = _trend(outputs, written, wanted, options, say.part(SUBTRACTING, 1.0))
+            data = open_input(written, None, None, True, deseasonalise, say)
+            trends = TrendJob(data, TrendSettings(correction, deseasonalise, False, True, None), unit, minimum_share,
+                              None, False, HIGHLY_SIGNIFICANT, False, memory_mb, workers)  # fmt: skip
+            found = _trend(run, trends, (slope, p_value, classes, stipples), say.part(SUBTRACTING, 1.0))
         series = sums.series()
         means = [
             mean_trend(values, correction, deseasonalise=deseasonalise, months_in_unit=MONTHS_IN[unit])
             for values in series
         ]
-        paths = (Path(path) if path else None for path in (residual, *wanted, report))
+        paths = (Path(path) if path else None for path in (residual, slope, p_value, classes, stipples, report))
         uncovered = sums.uncovered_share()
         result = AttributionResult(*paths, job.months, found.area_shares, found.mean_slope, *means, found.pixels,
                                    uncovered, job.human_use)  # fmt: skip
@@ -159,21 +164,27 @@ def attribution(
             staged = str(found.slope)
             facts = AttributionFacts(job, staged, series, means, found.area_shares, found.mean_slope, found.pixels,
                                      uncovered, sums.area, unit, correction, deseasonalise)  # fmt: skip
-            stage_text(outputs, report, attribution_page(facts).render())
+            stage_text(run.outputs, report, attribution_page(facts).render())
     _tell(result, job, unit, say)
     return result
 
 
 def _subtract(
-    job: AttributionJob, path: str | Path, sums: AttributionSums, memory_mb: float, workers: int, say: Reporter
+    job: AttributionJob,
+    run: LongRun,
+    path: str | Path,
+    sums: AttributionSums,
+    memory_mb: float,
+    workers: int,
+    say: Reporter,
 ) -> str:
     """Write the residual and add up its means; returns where it is until it is moved into place."""
 
-    def compute(window: Window) -> tuple[np.ndarray, AttributionSums]:
+    def compute(window: Window) -> tuple[np.ndarray, tuple]:
         part = sums.empty()
-        return _window_residual(job, window, part), part
+        return _window_residual(job, window, part), part.figures()
 
-    per_pixel = BYTES_PER_VALUE * job.months.size * LANES
+    per_pixel = BYTES_PER_VALUE * job.months.size * max(workers, 1)
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
     windows = plan_windows(job.grid, per_pixel, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
     with create_stack(
@@ -186,10 +197,9 @@ def _subtract(
         step=STEP,
         metadata={"GWSA_BACKGROUND": job.background_name},
     ) as writer:
-        for window, (residual, part) in map_windows(
-            compute, windows, workers=workers, progress=say, message="Residual"
-        ):
-            sums.merge(part)
+        each = partial(map_windows, compute, workers=workers, message="Residual")
+        for window, (residual, part) in run.results("residual", windows, each, say):
+            sums.merge(*part)
             writer.write(residual, window.row, window.column)
         return writer.dataset.GetDescription()
 
@@ -217,25 +227,15 @@ def _window_residual(job: AttributionJob, window: Window, sums: AttributionSums)
     return residual
 
 
-def _trend(
-    outputs: ExitStack, written: str, paths: Sequence[str | Path | None], options: dict, say: Reporter
-) -> TrendResult:
-    """Trend of the residual into files that appear with the others: slope, p value, classes, dots, limits."""
-    slope, p_value, classes, stipples, lower, upper = (
-        outputs.enter_context(replacing(path)) if path else None for path in paths
-    )
-    return trend(
-        written,
-        slope,
-        p_value,
-        classes=classes,
-        stipples=stipples,
-        lower=lower,
-        upper=upper,
-        stipple_p=HIGHLY_SIGNIFICANT,
-        **options,
-        progress=say,
-    )
+def _trend(run: LongRun, job: TrendJob, paths: Sequence[str | Path | None], say: Reporter) -> TrendResult:
+    """Trend of the residual into files that appear with the others: slope, p value, classes, dots."""
+    staged = (run.outputs.enter_context(replacing(path)) if path else None for path in paths)
+    slope, p_value, classes, stipples = staged
+    rasters = dict.fromkeys(LAYERS) | {"slope": slope, "p_value": p_value}
+    others = {"classes": classes, "stipples": stipples, "table": None, "report": None}
+    places = Stipples(job.data.grid, 0) if stipples else None
+    with together() as outputs:  # whole before the report reads them
+        return write_trend(run, outputs, job, rasters, others, places, say)
 
 
 @contextmanager

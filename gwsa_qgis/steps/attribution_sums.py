@@ -50,15 +50,15 @@ class AttributionSums:
         self.pixels += int((valid.sum(axis=0) >= max(self._share * self._areas.size, 1)).sum())
         self._lost += float(lost.sum(axis=1) @ area)
 
-    def merge(self, other: AttributionSums) -> None:
-        """Add those of another part."""
-        self._totals += other._totals
-        self._areas += other._areas
-        self.area, self._lost, self.pixels = (
-            self.area + other.area,
-            self._lost + other._lost,
-            self.pixels + other.pixels,
-        )
+    def figures(self) -> tuple[np.ndarray, np.ndarray, float, float, int]:
+        """What was added up, as `merge` takes it."""
+        return self._totals, self._areas, self.area, self._lost, self.pixels
+
+    def merge(self, totals: np.ndarray, areas: np.ndarray, area: float, lost: float, pixels: int) -> None:
+        """Add the figures of another part."""
+        self._totals += totals
+        self._areas += areas
+        self.area, self._lost, self.pixels = self.area + area, self._lost + lost, self.pixels + int(pixels)
 
     def require(self, background: str, baseline: tuple[str, str]) -> None:
         """Raise `NoUsableData` unless some pixel has a residual that a trend can be had of."""

@@ -26,8 +26,7 @@ class BasinFacts:
     layer: str
     baseline: str
     errors: BasinErrorFiles | None
-    charts: int = 0
-    to_cm: float = 1.0
+    charts: int
 
 
 def basin_page(figures: BasinFigures, facts: BasinFacts, progress: Reporter | None = None) -> Page:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +14,11 @@ import numpy as np
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.inspection import list_months
+from gwsa_qgis.rasters.long_run import LongRun, long_run
 from gwsa_qgis.rasters.raster import TILE, RasterWriter
 from gwsa_qgis.rasters.stack import create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_ordered, plan_windows
-from gwsa_qgis.rasters.writing import replacing, together
+from gwsa_qgis.rasters.writing import replacing
 from gwsa_qgis.science.closure import COASTS
 from gwsa_qgis.science.closure_solvers import DIRECT_LIMIT, MONTHS_AT_ONCE
 from gwsa_qgis.science.interpolation import spline_correction
@@ -141,19 +145,21 @@ def correctresiduals(
     tags = {"GWSA_CORRECTION": method, "GWSA_SUPPORT": job.support.kind, "GWSA_PRESET": job.preset}
     at_once, windows, tile = _plan(job, memory_mb)
     threads = min(workers, LANES - 2)
-    with together() as files:
-        table = files.enter_context(replacing(closure)) if closure is not None else None
+    inputs = {"PREDICTION": prediction, "TARGET": target, "MASCONS": mascons, "MASK": mask}
+    settings = {"method": method, "coast": coast, "tolerance": tolerance, "MEMORY": memory_mb}
+    with long_run("correctresiduals", output, inputs, settings, report) as run:
+        table = run.outputs.enter_context(replacing(closure)) if closure is not None else None
         stack = create_stack(
             Path(output), job.grid, job.months, **job.tags, step="correctresiduals", metadata=tags, tile=tile
         )
-        writer = files.enter_context(stack)
+        writer = run.outputs.enter_context(stack)
         starts = range(0, job.months.size, at_once)
         for number, first in enumerate(starts):
             part = report.part(number / len(starts), (number + 1) / len(starts))
             months = job.months[first : first + at_once]
-            found = find_residuals(job, months, windows, threads, part.part(0.0, 0.4))
-            correct = _correction(method, exact, found, job, part.part(0.4, 0.45))
-            after = _write(job, found, correct, writer, first, tile, windows, threads, part.part(0.45, 1.0))
+            found = find_residuals(job, run, months, windows, threads, part.part(0.0, 0.4))
+            correct = partial(_correction, method, exact, found, job, part.part(0.4, 0.45))
+            after = _write(job, run, found, correct, writer, first, tile, windows, threads, part.part(0.45, 1.0))
             figures.add(found, after, first)
         figures.require(job)
         if table is not None:
@@ -206,8 +212,9 @@ def _correction(
 
 def _write(
     job: CorrectionJob,
+    run: LongRun,
     found: Residuals,
-    correct: Correction,
+    solve: Callable[[], Correction],
     writer: RasterWriter,
     first: int,
     tile: int,
@@ -217,23 +224,28 @@ def _write(
 ) -> np.ndarray:
     """Write the corrected months; give what is left of the residuals in the values as written."""
 
-    def corrected(window: Window) -> tuple[np.ndarray, np.ndarray]:
-        result = job.read(window, found.months)
-        correct(window, result)
-        result[found.empty] = np.nan
-        return result, job.sums(result, window)[0]
+    def compute(todo: Sequence[Window], progress: Reporter) -> Iterator[tuple[Window, tuple[np.ndarray, np.ndarray]]]:
+        correct = solve()
+
+        def corrected(window: Window) -> tuple[np.ndarray, np.ndarray]:
+            result = job.read(window, found.months)
+            correct(window, result)
+            result[found.empty] = np.nan
+            return result, job.sums(result, window)[0]
+
+        progress(0.0, "Correcting residuals")
+        with closing(map_ordered(corrected, todo, threads)) as results:
+            for done, (window, result) in enumerate(zip(todo, results, strict=True), start=1):
+                yield window, result
+                progress(done / len(todo))
 
     sums = np.zeros_like(found.sums)
-    report(0.0, "Correcting residuals")
-    for done, (window, (result, part)) in enumerate(
-        zip(windows, map_ordered(corrected, windows, threads), strict=True), start=1
-    ):
+    for window, (result, part) in run.results(f"months {first}", windows, compute, report):
         whole = not (window.row % tile or window.column % tile)
         whole &= not (window.rows % tile and window.row + window.rows < job.grid.rows)
         whole &= not (window.columns % tile and window.column + window.columns < job.grid.columns)
         (writer.write_tiles if whole else writer.write)(result, window.row, window.column, first)
         sums[(slice(None), *window.coarsened(job.factor).slices)] = part
-        report(done / len(windows))
     after = found.wanted - support_means_of_cells(sums, found.areas, job.support)
     after[found.empty] = np.nan
     return after

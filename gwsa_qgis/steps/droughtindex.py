@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months, list_months
+from gwsa_qgis.rasters.long_run import long_run
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows
-from gwsa_qgis.rasters.writing import together
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
 from gwsa_qgis.science.drought import (
     CLASS_NAMES,
     FEWEST_YEARS,
@@ -154,10 +155,14 @@ def droughtindex(
     found = DroughtAreas(grid, months)
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_PIXEL
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
-    windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
-    with together() as outputs:
-        files = _open(outputs, grid, months, filled, quantity, tags, output, classes, spells)
-        for window, layers in map_windows(compute, windows, workers=workers, progress=say, message="Drought index"):
+    windows = plan_windows(
+        grid, bytes_per_cell * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
+    )
+    settings = {"method": method, **options, "reference": tags["GWSA_REFERENCE"], "MEMORY": memory_mb}
+    with long_run(STEP, output, {"INPUT": input}, settings, say) as run:
+        files = _open(run.outputs, grid, months, filled, quantity, tags, output, classes, spells)
+        each = partial(map_windows, compute, workers=workers, message="Drought index")
+        for window, layers in run.results("index", windows, each, say):
             _write(files, window, *layers, found)
         if not found.pixels:
             raise NoUsableData(
@@ -168,10 +173,10 @@ def droughtindex(
         worst, worst_share = found.worst()
         paths = (Path(path) if path else None for path in (output, classes, spells, areas, report))
         result = DroughtResult(*paths, months, shares, index, found.drought_share(), worst, worst_share, found.pixels)
-        stage_text(outputs, areas, areas_as_csv(found, filled))
+        stage_text(run.outputs, areas, areas_as_csv(found, filled))
         if report:
             facts = DroughtFacts(str(input), quantity, method, months[reference], minimum_years, detrend, filled, found)
-            stage_text(outputs, report, drought_page(facts).render())
+            stage_text(run.outputs, report, drought_page(facts).render())
     say.say(
         f"{result.pixels} pixels, {result.drought_share:.1f} % of area and time in moderate drought or worse; most in "
         f"{worst}, {worst_share:.1f} % of the area"

@@ -59,12 +59,16 @@ class ErrorSums:
         self._valid += (valid * weight).sum()
         self.pixels = max(self.pixels, int(valid.sum()))
 
-    def add(self, other: ErrorSums) -> None:
-        """Add a window's."""
-        self._squares += other._squares
-        self._areas += other._areas
-        self._valid += other._valid
-        self.pixels += other.pixels
+    def figures(self) -> tuple[np.ndarray, np.ndarray, float, int]:
+        """What was added up, as `add` takes it."""
+        return self._squares, self._areas, self._valid, self.pixels
+
+    def add(self, squares: np.ndarray, areas: np.ndarray, valid: float, pixels: int) -> None:
+        """Add the figures of a window."""
+        self._squares += squares
+        self._areas += areas
+        self._valid += valid
+        self.pixels += int(pixels)
 
     def require(self, path: object) -> None:
         """Raise `NoUsableData` when the map had no value."""

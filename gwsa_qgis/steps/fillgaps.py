@@ -13,11 +13,11 @@ from gwsa_qgis.products.wells import read_well_points
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months, list_months, months_with_values
+from gwsa_qgis.rasters.long_run import long_run
 from gwsa_qgis.rasters.points import cells_of_points
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster, read_single
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, plan_windows
-from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.science.hidden_months import METHODS
 from gwsa_qgis.science.ssa import LONG_GAP, PRESETS, SHORT_GAP
 from gwsa_qgis.science.supports import compact_labels
@@ -152,20 +152,21 @@ def fillgaps(
         chosen = _chosen_cells(points, grid, say) if points else []
         class_map = np.nan_to_num(read_single(classes, grid, "the class map")[0]).astype(int) if classes else None
         labels = _mascon_labels(mascons, grid) if mascons else None
-        solver = GapSolver(months, settings, memory_mb)
-        if labels is not None:
-            solver.solve_mascons(stack, labels, memory_mb, say.part(0.0, 0.8))
         maps = np.full((len(COLUMNS), *grid.shape), np.nan, np.float32) if report else None
+        inputs = {"INPUT": input, "MASCONS": mascons, "CLASSES": classes, "POINTS": points}
         paths = {"output": output, "flags": flags, "choice": choice, "hidden_errors": hidden_errors}
         paths |= {"error_short": error_short, "error_long": error_long}
-        with together() as outputs:
-            writers = _open(outputs, paths, stack, stack.filled | ~present)
+        with long_run("fillgaps", output, inputs, settings | {"threads": 0, "MEMORY": memory_mb}, say) as run:
+            solver = GapSolver(months, settings, memory_mb, run)
+            if labels is not None:
+                solver.solve_mascons(stack, labels, memory_mb, say.part(0.0, 0.8))
+            writers = _open(run.outputs, paths, stack, stack.filled | ~present)
             rest = say.part(0.8 if labels is not None else 0.0, 1.0)
             _write_windows(stack, labels, solver, writers, maps, memory_mb, rest)
             solver.require_some()
             if report:
                 facts = GapFacts(stack, present, settings, maps, class_map, chosen, solver.distinct)
-                stage_text(outputs, report, gap_page(facts).render())
+                stage_text(run.outputs, report, gap_page(facts).render())
     result = FillGapsResult(
         Path(output),
         *(Path(path) if path else None for path in (error_short, error_long, flags, choice, hidden_errors, report)),

@@ -9,6 +9,7 @@ import numpy as np
 
 from gwsa_qgis.errors import NoUsableData
 from gwsa_qgis.progress import Reporter
+from gwsa_qgis.rasters.long_run import LongRun
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.rasters.windows import plan_windows
 from gwsa_qgis.science.hidden_months import METHODS
@@ -38,11 +39,15 @@ class Solved(NamedTuple):
 
 @dataclass
 class GapSolver:
-    """Fills series and keeps the answers of those it has met, within a share of the memory budget."""
+    """Fills series and keeps the answers of those it has met, within a share of the memory budget.
+
+    What is solved is also kept by `run`: one that goes on meets the same series in the same order.
+    """
 
     months: np.ndarray
     settings: dict[str, object]
     memory_mb: float
+    run: LongRun
     cells: int = 0
     too_short: int = 0
     distinct: int = 0
@@ -51,6 +56,7 @@ class GapSolver:
     _mascon: Solved | None = None
     _errors: list[np.ndarray] = field(default_factory=list)
     _kind: np.ndarray | None = None
+    _calls: int = 0
 
     def solve_mascons(self, stack: MonthlyStack, labels: np.ndarray, memory_mb: float, report: Reporter) -> None:
         """Solve the mean series of each mascon."""
@@ -108,18 +114,26 @@ class GapSolver:
         return solved.rows(place)
 
     def _solve(self, series: np.ndarray, report: Reporter) -> Solved:
+        self._calls += 1
         try:
-            found: SsaResult = fill_gaps(series, self.months, progress=report, **self.settings)
+            filled, flags, table, distinct = self.run.once(
+                f"series {self._calls}", lambda: self._solve_afresh(series, report)
+            )
         except NoUsableData as refusal:
             # All series of this window are too short; others may be long enough.
             self.refusal = self.refusal or refusal
             table = np.full((len(series), len(COLUMNS)), np.nan)
             table[:, COLUMNS.index("too_short")] = 1
             return Solved(series, np.full(series.shape, OBSERVED, np.uint8), table)
-        self.distinct += found.distinct
+        self.distinct += int(distinct)
+        return Solved(filled, flags, table)
+
+    def _solve_afresh(self, series: np.ndarray, report: Reporter) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """Filled series, their flags, `COLUMNS`, and how many are distinct."""
+        found: SsaResult = fill_gaps(series, self.months, progress=report, **self.settings)
         columns = [found.short_error, found.long_error, *(getattr(found, name) for name in CHOICES)]
         columns += [found.hidden_short, found.hidden_long, found.too_short]
-        return Solved(found.filled, found.flags, np.column_stack(columns).astype(float))
+        return found.filled, found.flags, np.column_stack(columns).astype(float), found.distinct
 
     def _note(self, solved: Solved) -> None:
         self.too_short += int(solved.table[:, COLUMNS.index("too_short")].sum())

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from gwsa_qgis.months import calendar_month
 from gwsa_qgis.progress import Reporter
+from gwsa_qgis.rasters.long_run import LongRun
 from gwsa_qgis.rasters.raster import RasterWriter
-from gwsa_qgis.rasters.windows import LANES, Window, map_windows, plan_windows, put_thinned
+from gwsa_qgis.rasters.windows import Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.science.error_budget import carry_over
 from gwsa_qgis.steps.calibration import Calibration
 from gwsa_qgis.steps.predict_inputs import FineFiles, Readers
@@ -65,6 +67,7 @@ def spread_months(months: np.ndarray, wanted: int) -> np.ndarray:
 
 
 def find_likeness(
+    run: LongRun,
     files: FineFiles,
     support: SupportMap,
     factor: int,
@@ -79,6 +82,8 @@ def find_likeness(
 
     Parameters
     ----------
+    run : LongRun
+        Keeps what is finished.
     writer : RasterWriter or None
         Takes the bands `BANDS`.
     thin : int
@@ -114,13 +119,13 @@ def find_likeness(
         return bands, sums
 
     per_pixel = 12 * len(files.names) * 3 + 80
-    windows = plan_windows(files.grid, per_pixel * LANES, memory_mb=0.7 * memory_mb, multiple=factor)
+    windows = plan_windows(files.grid, per_pixel * max(workers, 1), memory_mb=0.7 * memory_mb, multiple=factor)
     maps = np.full((2, *(-(-side // thin) for side in files.grid.shape)), np.nan, np.float32)
     outside = known = 0.0
     with Readers(files) as readers:
-        for window, (bands, sums) in map_windows(
-            compare, windows, workers=workers, progress=report, message="Comparing the predictors with the training"
-        ):
+        message = "Comparing the predictors with the training"
+        each = partial(map_windows, compare, workers=workers, message=message)
+        for window, (bands, sums) in run.results("likeness", windows, each, report):
             if writer is not None:
                 writer.write(bands, window.row, window.column)
             totals.add(sums)

@@ -66,6 +66,11 @@ class FineFiles:
         names, dynamic = [*self.names, *added], [*self.dynamic, *[False] * len(added)]
         return replace(self, names=names, dynamic=dynamic, monthly=tuple(monthly))
 
+    def paths(self) -> list[Path]:
+        """Files of the predictors."""
+        with PredictorSet(self.folder) as predictors:
+            return [predictors.path(name) for name in self.in_folder]
+
     def fingerprint(self) -> dict[str, object]:
         """What tells whether a file changed."""
         with PredictorSet(self.folder) as predictors:

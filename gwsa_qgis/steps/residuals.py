@@ -13,6 +13,7 @@ from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
+from gwsa_qgis.rasters.long_run import LongRun
 from gwsa_qgis.rasters.masks import read_mask
 from gwsa_qgis.rasters.stack import MonthlyStack, common_months
 from gwsa_qgis.rasters.windows import Window, map_ordered, plan_windows
@@ -164,23 +165,27 @@ class Residuals:
 
 
 def find_residuals(
-    job: CorrectionJob, months: np.ndarray, windows: list[Window], workers: int, report: Reporter
+    job: CorrectionJob, run: LongRun, months: np.ndarray, windows: list[Window], workers: int, report: Reporter
 ) -> Residuals:
     """Average the prediction of some months over supports, in one pass over the map."""
     values = job.coarse(months)
-    sums, areas, patterns = _predicted_sums(job, months, windows, workers, report)
+    sums, areas, patterns = run.once(
+        f"sums {months[0]}", lambda: _predicted_sums(job, months, windows, workers, report)
+    )
     # Cells without a coarse value take no part in a mascon's value.
     known = np.isfinite(values)
     wanted = support_means_of_cells(np.where(known, values, 0) * areas, np.where(known, areas, 0), job.support)
     predicted = support_means_of_cells(sums, areas, job.support)
     has_value = support_totals(known.any(0)[None].astype(float), job.support)[0] > 0
     has_pixel = np.isfinite(predicted).any(0)
-    return Residuals(months, values, sums, areas, patterns, wanted, wanted - predicted, has_value, has_pixel)
+    return Residuals(
+        months, values, sums, areas, [str(name) for name in patterns], wanted, wanted - predicted, has_value, has_pixel
+    )
 
 
 def _predicted_sums(
     job: CorrectionJob, months: np.ndarray, windows: list[Window], workers: int, report: Reporter
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sums and areas of all coarse cells, and for each month a name of its pattern of valid pixels."""
     sums, areas = np.zeros((2, months.size, *job.support.grid.shape))
     digests = [hashlib.blake2b(digest_size=16) for _ in months]
@@ -197,7 +202,7 @@ def _predicted_sums(
         for digest, name in zip(digests, found[2], strict=True):
             digest.update(name)
         report(done / len(windows))
-    return sums, areas, [digest.hexdigest() for digest in digests]
+    return sums, areas, np.array([digest.hexdigest() for digest in digests])
 
 
 class ExactCorrection:

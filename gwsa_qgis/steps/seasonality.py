@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from gwsa_qgis.months import calendar_year
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
+from gwsa_qgis.rasters.long_run import long_run
 from gwsa_qgis.rasters.raster import create_raster
 from gwsa_qgis.rasters.stack import MonthlyStack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows, put_thinned
-from gwsa_qgis.rasters.writing import together
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.report.maps import MOST_PIXELS
 from gwsa_qgis.science.annual_cycle import FEWEST_YEARS, NO_MONTH, maximum_month
 from gwsa_qgis.science.seasonality import THRESHOLDS, seasonal_parts
@@ -121,13 +122,17 @@ def seasonality(
     found = _Areas(grid)
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_PIXEL
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
-    windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
-    with together() as outputs:
-        writer = outputs.enter_context(
+    windows = plan_windows(
+        grid, bytes_per_cell * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
+    )
+    settings = {"minimum_months": minimum_months, "peaks": bool(maximum or report), "MEMORY": memory_mb}
+    with long_run(STEP, output, {"INPUT": input}, settings, say) as run:
+        writer = run.outputs.enter_context(
             create_raster(output, grid, descriptions=["seasonal contribution (%)"], unit="%", metadata=tags)
         )
-        peaks = outputs.enter_context(_create_maximum(maximum, grid, tags)) if maximum else None
-        for window, layers in map_windows(compute, windows, workers=workers, progress=say, message="Seasonality"):
+        peaks = run.outputs.enter_context(_create_maximum(maximum, grid, tags)) if maximum else None
+        each = partial(map_windows, compute, workers=workers, message="Seasonality")
+        for window, layers in run.results("seasonality", windows, each, say):
             writer.write(layers[0].astype(np.float32), window.row, window.column)
             if peaks is not None:
                 peaks.write(np.where(np.isfinite(layers[0]), layers[2], NO_MONTH), window.row, window.column)
@@ -143,7 +148,7 @@ def seasonality(
             facts = SeasonalityFacts(str(input), grid, months, unit, minimum_months, left_out, found.by_class,
                                      found.by_month, found.map, found.thin, result.shares_above, result.mean,
                                      result.most_years, result.fewest_years)  # fmt: skip
-            stage_text(outputs, report, seasonality_page(facts).render())
+            stage_text(run.outputs, report, seasonality_page(facts).render())
     shares = " and ".join(f"{limit:g} % in {share:.2f} %" for limit, share in result.shares_above.items())
     say.say(f"{result.pixels} pixels, mean {result.mean:.1f} %: above {shares} of the area")
     return result

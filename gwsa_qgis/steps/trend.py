@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.products.point_layer import require_geopackage, write_points
 from gwsa_qgis.progress import ProgressFunction, Reporter
+from gwsa_qgis.rasters.long_run import LongRun, long_run
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
-from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.science.mann_kendall import SAFE_CORRECTIONS
 from gwsa_qgis.science.pixel_trend import LAYERS, TrendSettings
 from gwsa_qgis.science.trend import FieldSignificance
@@ -159,8 +161,6 @@ def trend(
     _check_numbers(minimum_share, confidence, stipple_p)
     if stipples:
         require_geopackage(stipples)
-    if correction not in SAFE_CORRECTIONS:
-        say.warn(f"correction {correction} calls far more than 5 % of trendless, autocorrelated series significant")
     data = open_input(input, start, end, use_filled, deseasonalise, say)
     check_aquifers(aquifers, data)
     job = TrendJob(
@@ -169,36 +169,65 @@ def trend(
     places = Stipples(data.grid, stipple_spacing) if stipples or report else None
     rasters = dict(zip(LAYERS, (slope, p_value, p_plain, lower, upper), strict=True))
     others = {"classes": classes, "stipples": stipples, "table": table, "report": report}
-    with together() as outputs:
-        writers = create_layers(outputs, rasters, job)
-        computed = compute_layers(job, writers, say.part(0.0, SECOND_PASS))
-        sums = grade(outputs, job, writers, computed, classes, places, say.part(SECOND_PASS, 1.0))
-        if not sums.pixels:
-            raise NoUsableData(
-                f"no pixel of {input} has a trend: none has {minimum_share:.0%} of its months",
-                "check the stack's mask and the period, or lower the minimum share",
-            )
-        dots = places.dots() if places is not None else None
-        whole, regions = computed.areas.whole(), [*computed.areas.aquifers(), *computed.areas.latitudes()]
-        result = TrendResult(
-            **{name: Path(path) if path else None for name, path in (rasters | others).items()},
-            area_shares=whole.shares(CORRECTED),
-            area_shares_plain=whole.shares(PLAIN),
-            regions=regions,
-            mean_slope=sums.mean_slope(),
-            pixels=sums.pixels,
-            field=computed.field[SIGNIFICANT],
-            field_share=sums.field_share(),
-            dots=dots.x.size if dots is not None else 0,
-        )
-        if stipples:
-            fields = {"slope": dots.slope, "share": dots.share, "cells": dots.cells}
-            write_points(stipples, dots.x, dots.y, data.grid.crs, fields, "stipples")
-        stage_text(outputs, table, shares_csv([whole, *regions]))
-        if report:
-            facts = TrendFacts(job, places.spacing, result, whole, sums, dots)
-            stage_text(outputs, report, trend_page(facts).render())
+    values = {"START": start, "END": end, "use_filled": use_filled, "unit": unit, "minimum_share": minimum_share}
+    values |= {"MEMORY": memory_mb, **asdict(settings)}
+    with long_run("trend", slope, {"INPUT": input, "AQUIFERS": aquifers}, values, say) as run:
+        result = write_trend(run, run.outputs, job, rasters, others, places, say)
     _tell(say, result, correction, field_significance)
+    return result
+
+
+def write_trend(
+    run: LongRun,
+    outputs: ExitStack,
+    job: TrendJob,
+    rasters: Mapping[str, str | Path | None],
+    others: Mapping[str, str | Path | None],
+    places: Stipples | None,
+    say: Reporter,
+) -> TrendResult:
+    """Compute the trend as part of a long run.
+
+    Parameters
+    ----------
+    rasters, others : mapping
+        Paths of the layers (`LAYERS`), and of ``classes``, ``stipples``, ``table`` and ``report``.
+    places : Stipples or None
+        Gathers the dots.
+    """
+    if job.settings.correction not in SAFE_CORRECTIONS:
+        say.warn(
+            f"correction {job.settings.correction} calls far more than 5 % of trendless, autocorrelated series significant"
+        )
+    stipples, report = others["stipples"], others["report"]
+    writers = create_layers(outputs, rasters, job)
+    computed = compute_layers(job, run, writers, say.part(0.0, SECOND_PASS))
+    sums = grade(outputs, job, writers, computed, others["classes"], places, say.part(SECOND_PASS, 1.0))
+    if not sums.pixels:
+        raise NoUsableData(
+            f"no pixel of {job.data.path} has a trend: none has {job.minimum_share:.0%} of its months",
+            "check the stack's mask and the period, or lower the minimum share",
+        )
+    dots = places.dots() if places is not None else None
+    whole, regions = computed.areas.whole(), [*computed.areas.aquifers(), *computed.areas.latitudes()]
+    result = TrendResult(
+        **{name: Path(path) if path else None for name, path in {**rasters, **others}.items()},
+        area_shares=whole.shares(CORRECTED),
+        area_shares_plain=whole.shares(PLAIN),
+        regions=regions,
+        mean_slope=sums.mean_slope(),
+        pixels=sums.pixels,
+        field=computed.field[SIGNIFICANT],
+        field_share=sums.field_share(),
+        dots=dots.x.size if dots is not None else 0,
+    )
+    if stipples:
+        fields = {"slope": dots.slope, "share": dots.share, "cells": dots.cells}
+        write_points(stipples, dots.x, dots.y, job.data.grid.crs, fields, "stipples")
+    stage_text(outputs, others["table"], shares_csv([whole, *regions]))
+    if report:
+        facts = TrendFacts(job, places.spacing, result, whole, sums, dots)
+        stage_text(outputs, report, trend_page(facts).render())
     return result
 
 

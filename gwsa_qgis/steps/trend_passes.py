@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from gwsa_qgis.progress import Reporter
+from gwsa_qgis.rasters.long_run import LongRun
 from gwsa_qgis.rasters.pixel_stream import PixelStream
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.windows import Window
 from gwsa_qgis.science.ar1_tests import slope_tests
-from gwsa_qgis.science.pixel_trend import LAYERS, LIMITS_OF_INDEPENDENT_MONTHS, TrendSettings, pixel_trends
+from gwsa_qgis.science.pixel_trend import LAYERS, TrendSettings, pixel_trends
 from gwsa_qgis.science.trend import CLASS_NAMES, NODATA_CLASS, FieldSignificance
 from gwsa_qgis.steps.stipples import Stipples
 from gwsa_qgis.steps.trend_grading import (
@@ -34,9 +37,6 @@ from gwsa_qgis.steps.trend_inputs import (
     fewest_months,
     read_aquifers,
 )
-
-# Said of limits that no correction widens.
-IGNORES = "serial correlation ignored: too narrow"
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,13 @@ class Computed:
     field: dict[float, FieldSignificance]
 
 
-def compute_layers(job: TrendJob, writers: dict[str, RasterWriter | None], progress: Reporter) -> Computed:
+def compute_layers(
+    job: TrendJob, run: LongRun, writers: dict[str, RasterWriter | None], progress: Reporter
+) -> Computed:
     """Compute and write the layers, window by window."""
     windows, areas, tests = job.data.windows(job.memory_mb), ClassAreas(job.data.grid), FieldTests()
-    layers = _stream(job).run(windows, workers=job.workers, progress=progress, message="Trend")
+    compute = partial(_stream(job).run, workers=job.workers, message="Trend")
+    layers = run.results("trend", windows, compute, progress)
     with closing(layers):
         for window, found in layers:
             for writer, layer in zip(writers.values(), found, strict=False):
@@ -158,18 +161,17 @@ def _stream(job: TrendJob) -> PixelStream:
 
 
 def create_layers(
-    outputs: ExitStack, paths: dict[str, str | Path | None], job: TrendJob
+    outputs: ExitStack, paths: Mapping[str, str | Path | None], job: TrendJob
 ) -> dict[str, RasterWriter | None]:
     """Writers of the layers, None for those that are not wanted."""
     data, settings, slope_unit = job.data, job.settings, job.slope_unit
     share = f"{100 * (settings.confidence or 0):g} %"
-    bare = f", {IGNORES}" if settings.correction in LIMITS_OF_INDEPENDENT_MONTHS else ""
     kinds = {
         "slope": (f"slope ({slope_unit})", slope_unit),
         "p_value": (f"p value ({settings.correction})", ""),
         "p_plain": ("p value (none)", ""),
-        "lower": (f"lower {share} limit of the slope ({slope_unit}){bare}", slope_unit),
-        "upper": (f"upper {share} limit of the slope ({slope_unit}){bare}", slope_unit),
+        "lower": (f"lower {share} limit of the slope ({slope_unit})", slope_unit),
+        "upper": (f"upper {share} limit of the slope ({slope_unit})", slope_unit),
     }
     tags = _tags(data) | {"GWSA_CORRECTION": settings.correction}
     if settings.allows_for_season:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from gwsa_qgis.errors import InvalidMonths, InvalidParameter, NoUsableData
 from gwsa_qgis.progress import ProgressFunction, Reporter
+from gwsa_qgis.rasters.long_run import long_run
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
-from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.science.trend import FieldSignificance
 from gwsa_qgis.science.trend_break import BETTER, WORSE, check_parts
 from gwsa_qgis.steps.text_outputs import stage_text
@@ -134,8 +134,11 @@ def trendbreak(
     job = BreakJob(data, position, unit, significance, deseasonalise, robust, minimum_share, aquifers)
     rasters = dict(zip(LAYERS, (slope_before, slope_after, change, p_before, p_after, p_value), strict=True))
     others = {"classes": classes, "table": table, "report": report}
-    with together() as outputs:
-        found = compute_layers(job, create_layers(outputs, rasters, classes, job), memory_mb, workers, say)
+    values = {"START": start, "END": end, "use_filled": use_filled, "break": position, "unit": unit}
+    values |= {"season": deseasonalise, "robust": robust, "minimum_share": minimum_share, "MEMORY": memory_mb}
+    with long_run("trendbreak", change, {"INPUT": input, "AQUIFERS": aquifers}, values, say) as run:
+        writers = create_layers(run.outputs, rasters, classes, job)
+        found = compute_layers(job, run, writers, memory_mb, workers, say)
         if not found.after.pixels:
             raise NoUsableData(
                 f"no pixel of {input} has both trends: none has {minimum_share:.0%} of the months on both sides of "
@@ -153,10 +156,10 @@ def trendbreak(
             field=found.field,
             field_share=found.after.field_share(),
         )
-        stage_text(outputs, table, changes_csv([whole, *regions]))
+        stage_text(run.outputs, table, changes_csv([whole, *regions]))
         if report:
             facts = BreakFacts(job, result, whole, found)
-            stage_text(outputs, report, break_page(facts).render())
+            stage_text(run.outputs, report, break_page(facts).render())
     _tell(say, result)
     return result
 

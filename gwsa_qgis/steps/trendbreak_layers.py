@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from gwsa_qgis.progress import Reporter
+from gwsa_qgis.rasters.long_run import LongRun
 from gwsa_qgis.rasters.pixel_stream import PixelStream
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.windows import put_thinned
@@ -115,7 +117,7 @@ def create_layers(
 
 
 def compute_layers(
-    job: BreakJob, writers: dict[str, RasterWriter | None], memory_mb: float, workers: int, say: Reporter
+    job: BreakJob, run: LongRun, writers: dict[str, RasterWriter | None], memory_mb: float, workers: int, say: Reporter
 ) -> Changes:
     """Compute and write all layers, window by window."""
     grid, windows = job.data.grid, job.data.windows(memory_mb)
@@ -123,8 +125,8 @@ def compute_layers(
     before, after = SlopeSums(grid), SlopeSums(grid)
     thin = max(1, -(-max(grid.shape) // PREVIEW_PIXELS))
     thinned = np.full((2, *(-(-length // thin) for length in grid.shape)), np.nan, np.float32)
-    message = "Trends before and after the break"
-    layers = _stream(job).run(windows, workers=workers, progress=say.part(0.0, COMPUTED), message=message)
+    compute = partial(_stream(job).run, workers=workers, message="Trends before and after the break")
+    layers = run.results("trends", windows, compute, say.part(0.0, COMPUTED))
     with closing(layers):
         for window, values in layers:
             first, second, change, p_first, p_second, p_change = values

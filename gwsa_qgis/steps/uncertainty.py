@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,10 @@ import numpy as np
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.months import calendar_month
 from gwsa_qgis.progress import ProgressFunction, Reporter
+from gwsa_qgis.rasters.long_run import LongRun, long_run
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows, put_thinned
-from gwsa_qgis.rasters.writing import together
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.report.maps import MOST_PIXELS
 from gwsa_qgis.science.error_budget import normal_factor, quadrature
 from gwsa_qgis.steps.cell_errors import CellErrors, ErrorFiles
@@ -25,6 +26,7 @@ from gwsa_qgis.steps.text_outputs import stage_text
 from gwsa_qgis.steps.uncertainty_inputs import UncertaintyJob, open_job, tell_sources
 from gwsa_qgis.steps.uncertainty_report import UncertaintyFacts, uncertainty_page
 
+STEP = "uncertainty"
 LOWEST_LEVEL, HIGHEST_LEVEL = 0.5, 0.99
 # Bytes of a pixel in a month: the map, its detail, four outputs, and what one month at a time needs beside them.
 BYTES_PER_VALUE, BYTES_PER_PIXEL = 28, 160
@@ -181,11 +183,17 @@ def uncertainty(
     tell_sources(job, files, tell)
     thin = max(1, -(-max(job.grid.shape) // MOST_PIXELS))
     fine_paths = dict(zip(FINE, (output, within, lower, upper), strict=True))
-    with together() as outputs:
+    inputs = {"GWSA": gwsa, "MODEL": model, "PREDICTORS": job.fine.paths(), "AQUIFERS": aquifers, "MASK": mask}
+    inputs |= {"MASCONS": mascons, "PREDICTION": prediction, "GRACE_UNCERTAINTY": grace, "ERROR_SHORT": short}
+    inputs |= {"ERROR_LONG": long, "FLAGS": flag, "LAND_SPREAD": land}
+    settings = {"GRACE_ERROR": files.grace_error, "LEVEL": level, "COMPARED_MONTHS": compared_months}
+    settings |= {"lower": bool(lower), "upper": bool(upper), "MEMORY": memory_mb}
+    with long_run(STEP, output, inputs, settings, tell) as run:
+        outputs = run.outputs
         wanted = applicability if applicability is None else _open_applicability(outputs, applicability, job)
         part = tell.part(0.0, 0.4)
         found = find_likeness(
-            job.fine, job.support, job.factor, job.calibration, wanted, thin, memory_mb, workers, part
+            run, job.fine, job.support, job.factor, job.calibration, wanted, thin, memory_mb, workers, part
         )
         if not np.isfinite(found.outside_share):
             raise NoUsableData("no pixel has all predictors", "check that predictors, mask and classes overlap")
@@ -193,7 +201,7 @@ def uncertainty(
         factor = job.calibration.conformal.factor(level)
         _write_cell(outputs, cell, job, errors)
         writers = _open_fine(outputs, fine_paths, job)
-        _write_fine(job, errors, factor, found.carry, writers, budget, memory_mb, workers, tell.part(0.4, 1.0))
+        _write_fine(run, job, errors, factor, found.carry, writers, budget, memory_mb, workers, tell.part(0.4, 1.0))
         budget.require(gwsa)
         if report:
             facts = UncertaintyFacts(
@@ -271,6 +279,7 @@ def _write_cell(outputs: ExitStack, path: str | Path | None, job: UncertaintyJob
 
 
 def _write_fine(
+    run: LongRun,
     job: UncertaintyJob,
     errors: CellErrors,
     factor: float,
@@ -284,10 +293,8 @@ def _write_fine(
     """Write intervals window by window."""
     scale, z = job.calibration.conformal.scale, normal_factor(job.level)
     calendar, row_weights = calendar_month(job.months), job.grid.row_weights()
-    # what goes to a process must not hold open files, as writers do
-    with_lower, with_upper = "lower" in writers, "upper" in writers
 
-    def estimate(window: Window) -> tuple[dict[str, np.ndarray], ErrorSums]:
+    def estimate(window: Window) -> tuple[dict[str, np.ndarray], tuple]:
         shape = (job.months.size, window.rows, window.columns)
         with MonthlyStack(job.gwsa) as stack:
             values = stack.read_months(job.months, *window.slices) * np.float32(job.to_cm)
@@ -311,18 +318,19 @@ def _write_fine(
             total = quadrature([z * cell, within])
             results["within"][month], results["output"][month] = within, total
             own.add_month(month, weight, valid, parts, cell, within, total)
-        if with_lower:
+        if "lower" in writers:
             results["lower"] = values - results["output"]
-        if with_upper:
+        if "upper" in writers:
             results["upper"] = values + results["output"]
-        return results, own
+        return results, own.figures()
 
     per_pixel = BYTES_PER_VALUE * job.months.size + BYTES_PER_PIXEL
-    windows = plan_windows(job.grid, per_pixel * LANES, memory_mb=memory_mb, multiple=job.factor)
-    for window, (results, own) in map_windows(estimate, windows, workers=workers, progress=report, message="Intervals"):
+    windows = plan_windows(job.grid, per_pixel * max(workers, 1), memory_mb=memory_mb, multiple=job.factor)
+    each = partial(map_windows, estimate, workers=workers, message="Intervals")
+    for window, (results, own) in run.results("intervals", windows, each, report):
         for name, writer in writers.items():
             writer.write(results[name], window.row, window.column)
-        budget.add(own)
+        budget.add(*own)
         means = [_mean(results["output"]), _mean(results["within"])]
         put_thinned(budget.maps, np.stack(means), window, budget.thin)
 

