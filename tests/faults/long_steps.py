@@ -105,7 +105,7 @@ def _arguments(step: str, inputs: Path) -> tuple[dict[str, object], dict[str, st
     trends = {name: f"{name}.tif" for name in names} | {"stipples": "dots.gpkg", "table": "areas.csv"} | page
     breaks = ("change", "p_value", "slope_before", "slope_after", "p_before", "p_after", "classes")
     residual = {name: f"{name}.tif" for name in ("residual", "slope", "p_value", "classes")}
-    gaps = ("output", "error_short", "error_long", "flags", "choice", "hidden_errors")
+    gaps = ("output", "error_short", "error_long", "flags", "choice")
     errors = ("output", "cell", "within", "applicability", "lower", "upper")
     model = inputs / "model" / "out.gwsa"
     return {
@@ -117,7 +117,7 @@ def _arguments(step: str, inputs: Path) -> tuple[dict[str, object], dict[str, st
         "droughtindex": ({"input": gwsa}, {"output": "index.tif", "classes": "classes.tif", "spells": "spells.tif",
                                            "areas": "areas.csv"} | page),
         "seasonality": ({"input": gwsa}, {"output": "share.tif", "maximum": "peak.tif"} | page),
-        "fillgaps": ({"input": inputs / "twsa.tif"}, {name: f"{name}.tif" for name in gaps} | page),
+        "fillgaps": ({"input": inputs / "twsa.tif"}, {name: f"{name}.tif" for name in gaps}),
         "correctresiduals": ({"prediction": inputs / "detail.tif", "target": region / "target.tif",
                               "mascons": region / "mascons.tif"}, {"output": "output.tif", "closure": "closure.csv"}),
         "uncertainty": ({"gwsa": inputs / "corrected.tif", "model": model, "predictors": region / "fine",
