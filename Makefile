@@ -1,7 +1,7 @@
 # Every target does all its own set-up; a second call goes straight to work.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-long lint format zip bench styles models docs resources clean
+.PHONY: help setup install demo test test-long fuzz lint format zip bench styles models docs resources clean
 
 BIN := .venv/bin
 export QT_QPA_PLATFORM ?= offscreen
@@ -35,6 +35,9 @@ lint: setup ## check style, names, docstrings, and what the plugin repository's 
 
 format: setup ## format the code
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .
+
+fuzz: install ## feed 200,000 damaged files to the readers and the loader of models (a quarter of an hour)
+	@$(BIN)/python scripts/fuzz.py
 
 zip: install ## build the plugin zip, build/dist/gwsa_qgis.zip
 	@$(BIN)/python scripts/install.py --zip

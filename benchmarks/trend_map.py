@@ -21,7 +21,7 @@ from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
 from gwsa_qgis.science.trend import deseasonalise, mann_kendall, theil_sen
 
-PIECE = 1152
+PIECE = 2304
 CANCEL_AT = (0.02, 0.4)
 
 
@@ -79,7 +79,7 @@ def read_some(path, pixels):
 
 def report_speed(path, folder, side, months, threads):
     """Print rates of the science and of the step, with 1 and with all threads."""
-    series = read_some(path, 32 * PIECE)
+    series = read_some(path, 16 * PIECE)
     bare(series[:PIECE])
     print(f"{side} x {side} pixels, {months} months, {Path(path).stat().st_size / 1e6:.0f} MB, numpy {np.__version__}")
     print(f"{'threads':>8}{'science, us/pixel':>20}{'step, us/pixel':>17}{'step, s':>9}{'science / step':>16}")

@@ -12,6 +12,7 @@ class GwsaPlugin:
         self._iface = iface
         self._provider = None
         self._actions: list = []
+        self._menu = None
 
     def initProcessing(self) -> None:  # noqa: N802 - QGIS's name; all that qgis_process calls
         """Register the provider; called with and without a window."""
@@ -30,12 +31,17 @@ class GwsaPlugin:
         from processing.gui.ProviderActions import ProviderContextMenuActions
 
         from gwsa_qgis.processing_provider.context_actions import OpenInModeler
+        from gwsa_qgis.processing_provider.menu import Menu
 
         self._actions = [OpenInModeler()]
         ProviderContextMenuActions.registerProviderContextMenuActions(self._actions)
+        self._menu = Menu(self._iface)
 
     def unload(self) -> None:
         """Take the provider and its menu entries away again."""
+        if self._menu is not None:
+            self._menu.remove()
+            self._menu = None
         if self._actions:
             from processing.gui.ProviderActions import ProviderContextMenuActions
 

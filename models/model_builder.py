@@ -9,6 +9,7 @@ from qgis.core import (
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
+    QgsProcessingModelComment,
     QgsProcessingModelOutput,
     QgsProcessingModelParameter,
     QgsProcessingParameterDefinition,
@@ -60,8 +61,9 @@ class Builder:
         outputs: dict[str, tuple[str, str]] | None = None,
         label: str = "",
         always: tuple[str, ...] = (),
+        note: str = "",
     ) -> None:
-        """Add a step; `outputs` maps its outputs to (name, description) of model outputs.
+        """Add a step; `outputs` maps its outputs to (name, description) of model outputs, `note` stands beside it.
 
         Optional outputs that a later step needs must be named in `always`: else QGIS leaves them out.
         """
@@ -70,6 +72,8 @@ class Builder:
         child.setDescription(label or child.algorithm().displayName())
         for parameter, value in values.items():
             child.addParameterSources(parameter, self._sources(value))
+        row = self._rows.get(column, 0)
+        row += 1 if note and row else 0
         final = {}
         for position, (output, (wanted, description)) in enumerate((outputs or {}).items()):
             model_output = QgsProcessingModelOutput(wanted, description)
@@ -77,14 +81,18 @@ class Builder:
             model_output.setChildId(name)
             model_output.setChildOutputName(output)
             model_output.setMandatory(output in always)
-            model_output.setPosition(QPointF(COLUMN * (column + 1), ROW * (self._rows.get(column, 0) + position / 2)))
+            model_output.setPosition(QPointF(COLUMN * (column + 1), ROW * (row + position / 2)))
             model_output.setSize(QSizeF(200, 30))
             final[wanted] = model_output
         child.setModelOutputs(final)
-        row = self._rows.get(column, 0)
         self._rows[column] = row + 1 + len(final) // 2
         child.setPosition(QPointF(COLUMN * column, ROW * row))
         child.setSize(QSizeF(200, 30))
+        if note:
+            comment = QgsProcessingModelComment(note)
+            comment.setPosition(QPointF(COLUMN * column, ROW * row - 80))
+            comment.setSize(QSizeF(200, 50))
+            child.setComment(comment)
         self.model.addChildAlgorithm(child)
 
     @staticmethod

@@ -54,6 +54,9 @@ class Attribution(GwsaAlgorithm):
         self.add_raster_output(
             "CLASSES", "Trend classes of the residual", "Seven classes, 0 = NoData.", "trend_classes"
         )
+        for name, label in (("LOWER", "Lower limit"), ("UPPER", "Upper limit")):
+            help = "95 % limit of the slope."
+            self.add_raster_output(name, f"{label} of the residual's trend", help, "slope", optional=True)
         self.add(
             QgsProcessingParameterVectorDestination(
                 "STIPPLES",
@@ -84,6 +87,8 @@ class Attribution(GwsaAlgorithm):
             p_value=values.output("P_VALUE"),
             classes=values.output("CLASSES"),
             stipples=values.output("STIPPLES"),
+            lower=values.output("LOWER"),
+            upper=values.output("UPPER"),
             report=values.output_file("REPORT"),
             baseline_start=values.text("BASELINE_START"),
             baseline_end=values.text("BASELINE_END"),

@@ -11,6 +11,7 @@ from qgis.core import (
     QgsColorRampShader,
     QgsDateTimeRange,
     QgsMapLayer,
+    QgsPalettedRasterRenderer,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
@@ -18,6 +19,7 @@ from qgis.core import (
     QgsSingleBandPseudoColorRenderer,
 )
 from qgis.PyQt.QtCore import QDate, QDateTime, QTime, QTimeZone
+from qgis.PyQt.QtGui import QColor
 
 from gwsa_qgis.errors import GwsaError
 from gwsa_qgis.rasters.stack import MONTH_PATTERN
@@ -26,6 +28,10 @@ STYLES = Path(__file__).parent / "styles"
 # Styles whose colours are stretched to the map's own values: diverging ones about zero, others to its range.
 DIVERGING = {"anomaly", "slope"}
 STRETCHED = DIVERGING | {"sequential"}
+# The style of numbered areas: neighbours differ, no colour says more than another.
+LABELS = "labels"
+LABEL_COLOURS = ("#8dd3c7", "#ffffb3", "#bebada", "#fb8072", "#80b1d3", "#fdb462", "#b3de69", "#fccde5", "#d9d9d9")
+MOST_LABELS = 2000  # more make a legend that nobody can use
 
 
 class LayerStyler(QgsProcessingLayerPostProcessorInterface):
@@ -69,12 +75,31 @@ def dress(layer: QgsRasterLayer, style: str) -> None:
     has_months = set_months(layer)
     if not style:
         return
+    if style == LABELS:
+        colour_labels(layer)
+        return
     layer.loadNamedStyle(str(STYLES / f"{style}.qml"))
     renderer = layer.renderer()
     if isinstance(renderer, QgsSingleBandPseudoColorRenderer) and style in STRETCHED:
         stretch(layer, renderer, style in DIVERGING)
     if has_months:  # a style file resets them
         set_months(layer)
+    layer.triggerRepaint()
+
+
+def colour_labels(layer: QgsRasterLayer) -> None:
+    """Give every number of a raster of labels a colour of its own, unless there are very many."""
+    numbers = np.unique(sample(layer)).astype(np.int64)
+    numbers = numbers[numbers > 0]
+    if not 0 < numbers.size <= MOST_LABELS:
+        return
+    # Steps of 4 through the 9 colours: both the next label and the one a few on, below it on the map, differ.
+    colours = [QColor(LABEL_COLOURS[4 * k % len(LABEL_COLOURS)]) for k in range(numbers.size)]
+    classes = [
+        QgsPalettedRasterRenderer.Class(int(number), colour, str(number))
+        for number, colour in zip(numbers, colours, strict=True)
+    ]
+    layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes))
     layer.triggerRepaint()
 
 

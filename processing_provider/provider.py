@@ -40,7 +40,10 @@ ALGORITHMS = (
     ("latitudeprofile", "LatitudeProfile"),
     ("droughtindex", "DroughtIndex"),
     ("basinseries", "BasinSeries"),
+    ("hotspots", "HotSpots"),
+    ("basinreport", "BasinReport"),
     ("sampleregion", "SampleRegion"),
+    ("sampleproject", "SampleProject"),
     ("checkenvironment", "CheckEnvironment"),
 )
 MODELS = Path(__file__).parent.parent / "models"

@@ -9,6 +9,9 @@ from gwsa_qgis.processing_provider.base import GwsaAlgorithm, tr
 from gwsa_qgis.processing_provider.values import Values
 from qgis.core import QgsProcessing, QgsProcessingParameterVectorDestination
 
+LIMITS_HELP = (
+    "Two-sided, for LOWER and UPPER. With none, trend_free_prewhitening and seasonal these ignore serial correlation."
+)
 CORRECTIONS = ["ar1", "none", "hamed_rao", "yue_wang", "trend_free_prewhitening", "seasonal"]
 
 
@@ -47,7 +50,8 @@ class Trend(GwsaAlgorithm):
     STL takes out of that noise. <i>none</i> is the test as published. The others equal those of the package
     pymannkendall and are there for comparison with published work; at a correlation of 0.8 they call 20 %
     (<i>hamed_rao</i>), 47 % (<i>yue_wang</i>) and 63 % (<i>trend_free_prewhitening</i>) of trendless series significant;
-    <i>seasonal</i> is safe against the season and not against that correlation. P_PLAIN is always the plain test.</p>
+    <i>seasonal</i> is safe against the season and not against that correlation, and maps its own slope, the median over pairs of
+    the same calendar month. P_PLAIN is always the plain test.</p>
     <p><b>Classes</b>: 1 highly significant decrease (p &lt; 0.01), 2 significant decrease (p &lt; 0.05), 3 decrease that
     is not significant, 4 no change, 5 to 7 the same for increase. Their areas are true areas, whatever the CRS.</p>
     <p><b>Field significance.</b> At p &lt; 0.05 one pixel in twenty is significant where nothing happens. Benjamini and
@@ -159,7 +163,13 @@ class Trend(GwsaAlgorithm):
             whole=False,
         )
         self.add_number(
-            "CONFIDENCE", "Confidence of the limits", "Two-sided, for LOWER and UPPER.", 0.95, 0.5, 0.999, whole=False
+            "CONFIDENCE",
+            "Confidence of the limits",
+            LIMITS_HELP,
+            0.95,
+            0.5,
+            0.999,
+            whole=False,
         )
         self.add_flag(
             "FIELD_SIGNIFICANCE",

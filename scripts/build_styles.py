@@ -13,18 +13,24 @@ from osgeo import gdal
 from qgis.core import (
     Qgis,
     QgsApplication,
+    QgsCategorizedSymbolRenderer,
     QgsColorRampShader,
     QgsFillSymbol,
     QgsGraduatedSymbolRenderer,
     QgsMapLayer,
     QgsMarkerSymbol,
     QgsPalettedRasterRenderer,
+    QgsPalLayerSettings,
     QgsRasterLayer,
     QgsRasterShader,
+    QgsRendererCategory,
     QgsRendererRange,
     QgsSingleBandPseudoColorRenderer,
     QgsSingleSymbolRenderer,
+    QgsTextBufferSettings,
+    QgsTextFormat,
     QgsVectorLayer,
+    QgsVectorLayerSimpleLabeling,
 )
 from qgis.PyQt.QtGui import QColor
 
@@ -150,9 +156,12 @@ def paletted(layer: QgsRasterLayer, classes: list[tuple[int, str, str]]) -> None
     )
 
 
-def save(layer: QgsMapLayer, name: str) -> None:
+def save(
+    layer: QgsMapLayer,
+    name: str,
+    categories: QgsMapLayer.StyleCategory = QgsMapLayer.StyleCategory.Symbology,
+) -> None:
     """Write symbology alone, so that nothing of the scratch layer travels."""
-    categories = QgsMapLayer.StyleCategory.Symbology
     message, done = layer.saveNamedStyle(str(STYLES / f"{name}.qml"), categories)
     if not done:
         raise SystemExit(message)
@@ -190,6 +199,61 @@ def basins() -> None:
         ranges.append(QgsRendererRange(low, high, symbol, slope_label(low, high)))
     layer.setRenderer(QgsGraduatedSymbolRenderer("slope_cm", ranges))
     save(layer, "basins")
+
+
+def hotspots() -> None:
+    """Hot spots coloured by their slope, with a strong outline, the largest with their ranks."""
+    layer = QgsVectorLayer("Polygon?field=slope_cm:double&field=rank:integer", "hotspots", "memory")
+    ranges = []
+    for low, high, colour in zip(SLOPE_BOUNDS[:-1], SLOPE_BOUNDS[1:], SLOPE_COLOURS, strict=True):
+        symbol = QgsFillSymbol.createSimple({"color": colour, "outline_color": "#1d1d1d", "outline_width": "0.4"})
+        ranges.append(QgsRendererRange(low, high, symbol, slope_label(low, high)))
+    layer.setRenderer(QgsGraduatedSymbolRenderer("slope_cm", ranges))
+    text = QgsTextFormat()
+    text.setSize(8)
+    buffer = QgsTextBufferSettings()
+    buffer.setEnabled(True)
+    buffer.setSize(0.7)
+    buffer.setColor(QColor("#ffffff"))
+    text.setBuffer(buffer)
+    settings = QgsPalLayerSettings()
+    settings.setFormat(text)
+    settings.fieldName = "CASE WHEN rank <= 20 THEN rank END"
+    settings.isExpression = True
+    settings.placement = Qgis.LabelPlacement.Horizontal
+    layer.setLabeling(QgsVectorLayerSimpleLabeling(settings))
+    layer.setLabelsEnabled(True)
+    save(layer, "hotspots", QgsMapLayer.StyleCategory.Symbology | QgsMapLayer.StyleCategory.Labeling)
+
+
+def plain(kind: str, name: str, symbol: QgsMarkerSymbol | QgsFillSymbol) -> None:
+    """One symbol for all features."""
+    layer = QgsVectorLayer(kind, name, "memory")
+    layer.setRenderer(QgsSingleSymbolRenderer(symbol))
+    save(layer, name)
+
+
+def places() -> None:
+    """Wells, borders and glaciers as they are, before anything was computed for them."""
+    white_rim = {"outline_color": "#ffffff", "outline_width": "0.2"}
+    well = {"name": "circle", "color": "#1f1f1f", "size": "1.6"}
+    plain("Point", "well_points", QgsMarkerSymbol.createSimple(well | white_rim))
+    border = {"style": "no", "outline_color": "#202020", "outline_width": "0.4"}
+    plain("Polygon", "outlines", QgsFillSymbol.createSimple(border))
+    ice = {"color": "#e8f4ff", "outline_color": "#5b9bd5", "outline_width": "0.3"}
+    plain("Polygon", "glaciers", QgsFillSymbol.createSimple(ice))
+
+
+def aquifer_polygons() -> None:
+    """WHYMAP polygons in the colours of the class map."""
+    layer = QgsVectorLayer("Polygon?field=HYGEO2:integer", "aquifers", "memory")
+    line = {"outline_color": "#808080", "outline_width": "0.1"}
+    categories = [
+        QgsRendererCategory(value, QgsFillSymbol.createSimple({"color": colour} | line), label)
+        for value, colour, label in [*AQUIFERS, (88, "#ffffff", "88 ice sheet")]
+    ]
+    layer.setRenderer(QgsCategorizedSymbolRenderer("HYGEO2", categories))
+    save(layer, "aquifer_polygons")
 
 
 def slope_label(low: float, high: float) -> str:
@@ -235,6 +299,10 @@ def main() -> None:
     wells()
     stipples()
     basins()
+    hotspots()
+
+    places()
+    aquifer_polygons()
     del layer  # QGIS may not go before its layers
     application.exitQgis()
 

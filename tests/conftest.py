@@ -77,6 +77,9 @@ def _write_good_rasters(folder: Path) -> dict[str, str]:
     at["jrc"] = write_single(folder / "classification_2010.tif", fine, np.ones(fine.shape, np.uint8), dtype="uint8")
     pairs = (np.arange(6)[:, None] // 2 * 3 + np.arange(6) // 2 + 1).astype(np.int32)
     at["mascons"] = write_single(folder / "mascons.tif", coarse, pairs, dtype="int32", nodata=0)
+    rates = np.linspace(-2, 2, 144, dtype=np.float32).reshape(12, 12)
+    at["rates"] = write_single(folder / "rates.tif", fine, rates, unit="cm/year")
+    at["rates_p"] = write_single(folder / "rates_p.tif", fine, np.clip(0.2 - np.abs(rates) / 9, 0, 1))
     return {name: str(path) for name, path in at.items()}
 
 

@@ -101,7 +101,12 @@ def _twelfths(years: np.ndarray) -> np.ndarray:
 def _decode_cf(values: np.ndarray, found: re.Match, calendar: str, what: str) -> np.ndarray:
     unit, year, month, day, *clock = found.groups()
     hour, minute, second = (int(part or 0) for part in clock)
-    start = np.datetime64(f"{int(year):04d}-{int(month):02d}-{int(day):02d}", "s")
+    try:
+        start = np.datetime64(f"{int(year):04d}-{int(month):02d}-{int(day):02d}", "s")
+    except ValueError:
+        raise InvalidMonths(
+            f"{what} counts time since {year}-{month}-{day}, which is no date", "correct the units of its time axis"
+        ) from None
     start = start + np.timedelta64(hour * 3600 + minute * 60 + second, "s")
     if unit == "month":
         whole = np.floor(values).astype(int)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from gwsa_qgis.errors import InvalidParameter
 
 CM_PER_UNIT = {
@@ -51,3 +53,34 @@ def centimetres_per(unit: str, given: str, what: str) -> float:
             return CM_PER_UNIT[candidate]
     problem = f"{what} has the unit {text!r}, which is not known" if text else f"{what} does not name its unit"
     raise InvalidParameter(problem, "give UNIT as cm, mm or m")
+
+
+TIMES_A_YEAR = {"year": 1, "yr": 1, "y": 1, "a": 1, "month": 12, "mon": 12, "mo": 12}
+_RATE = re.compile(r"^(?P<unit>.+?)(?:\s*/\s*|\s+per\s+|\s+)(?P<time>[a-z]+?)s?(?P<power>\^?-1)?$")
+
+
+def centimetres_a_year_per(unit: str, what: str) -> float:
+    """Factor from a rate's unit, such as ``cm/month`` or ``mm yr-1``, to cm of equivalent water height per year.
+
+    Parameters
+    ----------
+    unit : str
+        Unit that a file names; may be empty.
+    what : str
+        Names the file in errors.
+
+    Raises
+    ------
+    InvalidParameter
+        If it is no unit of water height per month or year: a unit is never guessed.
+    """
+    text = unit.strip().lower()
+    found = _RATE.match(text)
+    time = found["time"] if found else ""
+    written = bool(found) and (("/" in text or " per " in text) != bool(found["power"]))
+    if time not in TIMES_A_YEAR or not written or found["unit"].replace(" ", "") not in CM_PER_UNIT:
+        problem = (
+            f"{what} has the unit {unit!r}, which is no water height per time" if text else f"{what} names no unit"
+        )
+        raise InvalidParameter(problem, "give a slope made by gwsa:trend, or set its unit to cm/year or cm/month")
+    return CM_PER_UNIT[found["unit"].replace(" ", "")] * TIMES_A_YEAR[time]

@@ -335,4 +335,9 @@ def _wide_by_well(
     identity = next(k for k in range(len(header)) if k not in dated) if identity is None else identity
     wells = np.array([position.get(row[identity].strip(), -1) for row in rows])
     values = [to_numbers([row[k] for k in dated], f"row {n} of {path}") for n, row in enumerate(rows, start=2)]
-    return np.repeat(wells, len(dated)), np.tile(months, len(rows)), np.concatenate(values), yearly
+    return (
+        np.repeat(wells, len(dated)),
+        np.tile(months, len(rows)),
+        np.concatenate(values) if values else np.empty(0),
+        yearly,
+    )

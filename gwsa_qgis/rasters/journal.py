@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gwsa_qgis.errors import GwsaError, OutputNotWritable
 from gwsa_qgis.progress import Reporter
-from gwsa_qgis.rasters.writing import alone, make_folder, remove, write_text
+from gwsa_qgis.rasters.writing import apart, make_folder, remove, write_text
 
 SUFFIX = ".gwsa-part"
 RECORD, LOCK = "journal.json", "lock"
@@ -60,7 +60,7 @@ class Journal:
         found = {file.relative_to(self.folder).as_posix(): _describe(file) for file in files}
         self._finished[name] = _as_json({"files": found, "facts": dict(facts)})
         record = {"format": FORMAT, "fingerprint": self._fingerprint, "finished": self._finished}
-        with alone():
+        with apart():
             write_text(self.folder / RECORD, json.dumps(record, indent=1))
 
     def take_up(self, report: Reporter) -> None:

@@ -18,6 +18,7 @@ from gwsa_qgis.rasters.writing import replacing, require_space
 
 TILE = 256
 EVERYTHING = slice(None)
+SIGNS_OF_DAMAGE = ("IO error", "apparently corrupt", "Truncating the value")
 
 
 def open_dataset(path: str | Path) -> gdal.Dataset:
@@ -30,17 +31,20 @@ def open_dataset(path: str | Path) -> gdal.Dataset:
     """
     text = str(path)
     warnings: list[str] = []
-    # A file that was cut off is opened without its georeference and months, with no more than a warning.
-    gdal.PushErrorHandler(lambda kind, number, message: warnings.append(message))
+    # A file that was cut off or damaged is opened without its georeference and months, with no more than a warning.
+    # GDAL gives no arguments where its message is no text, as when it repeats what a damaged file says.
+    gdal.PushErrorHandler(lambda *message: warnings.append(message[-1] if message else ""))
     try:
         dataset = gdal.OpenEx(text, gdal.OF_RASTER | gdal.OF_READONLY)
-    except RuntimeError as error:
+        # georeference and metadata are read when they are first asked for
+        dataset.GetGeoTransform(), dataset.GetProjection(), dataset.GetMetadata()
+    except (RuntimeError, SystemError) as error:
         absent = ":" not in text[2:] and not Path(text).exists()
         reason = "is not there" if absent else f"is not a raster that can be read ({reason_of(error)})"
         raise UnreadableInput(f"{text} {reason}", "give an existing raster file") from error
     finally:
         gdal.PopErrorHandler()
-    lost = [message for message in warnings if "IO error" in message]
+    lost = [message for message in warnings if any(sign in message for sign in SIGNS_OF_DAMAGE)]
     if lost:
         reason = reason_of(lost[0].replace(f"{text}: ", ""))
         raise UnreadableInput(f"{text} is damaged ({reason})", "fetch or make the file again")

@@ -19,6 +19,9 @@ from gwsa_qgis.rasters.raster import TILE
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 DEFAULT_MEMORY_MB = 512
+# Windows in flight that a step's memory is shared by, whatever the workers: windows are then the same, and with them all
+# bytes. More workers than these need more memory.
+LANES = 4
 
 
 @dataclass(frozen=True)

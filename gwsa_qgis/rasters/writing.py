@@ -119,8 +119,8 @@ def together() -> Iterator[ExitStack]:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Let outputs appear as soon as they are whole, within `together` too."""
+def apart() -> Iterator[None]:
+    """Within `together`: let files that are no outputs, such as scratch, appear at once."""
     token = _WAITING.set(None)
     try:
         yield

@@ -37,6 +37,16 @@ figcaption, footer { font-size: .9rem; opacity: .85; }
 """.strip()
 
 
+class Link(str):
+    """Text of a table's cell that leads to another page beside this one."""
+
+    def __new__(cls, text: str, address: str) -> Link:
+        """Take the text, and the address as a URL."""
+        link = super().__new__(cls, text)
+        link.address = address
+        return link
+
+
 class Page:
     """A report under construction; every text given to it is escaped.
 
@@ -136,7 +146,10 @@ class Page:
 
 def _cell(value: object) -> str:
     kind = ' class="t"' if isinstance(value, str) else ""
-    return f"<td{kind}>{escape(format_cell(value))}</td>"
+    text = escape(format_cell(value))
+    if isinstance(value, Link):
+        text = f'<a href="{escape(value.address, quote=True)}">{text}</a>'
+    return f"<td{kind}>{text}</td>"
 
 
 def format_cell(value: object) -> str:

@@ -19,6 +19,7 @@ NODE_ARRAYS = (
     "split_type",
     "sum_hessian",
 )
+NO_PARENT = 2**31 - 1
 CATEGORY_ARRAYS = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
 
 
@@ -68,6 +69,14 @@ def _check_tree(tree: dict, inputs: int) -> None:
     # A child stands behind its parent, so that no path runs in a circle.
     for child in (left[inner], right[inner]):
         _require(((child > here[inner]) & (child < nodes)).all(), "a node's child is not in its tree")
+    # XGBoost follows parents without looking where they lead: all nodes hang on the first one, each by one branch.
+    _require(int(parameters.get("num_deleted", 0)) == 0, "a tree has deleted nodes")
+    parents = np.full(nodes, -1)
+    parents[left[inner]], parents[right[inner]] = here[inner], here[inner]
+    branches = np.concatenate([left[inner], right[inner]])
+    _require(branches.size == nodes - 1 == np.unique(branches).size, "a tree's nodes do not hang together")
+    found = arrays["parents"].astype(np.int64)
+    _require(found[0] == NO_PARENT and (found[1:] == parents[1:]).all(), "a node has another parent than it says")
     split = arrays["split_indices"].astype(int)[inner]
     _require(((split >= 0) & (split < inputs)).all(), "a node splits by an input that is not there")
 

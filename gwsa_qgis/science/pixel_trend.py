@@ -10,6 +10,7 @@ from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.science.ar1_tests import slope_tests
 from gwsa_qgis.science.mann_kendall import CORRECTIONS, mann_kendall, standardise
 from gwsa_qgis.science.ranks import usable_blocks
+from gwsa_qgis.science.seasonal_kendall import seasonal_kendall
 from gwsa_qgis.science.serial_correlation import detrend, lag_one_correlation
 from gwsa_qgis.science.stl import deseasonalise
 from gwsa_qgis.science.theil_sen import theil_sen
@@ -17,6 +18,8 @@ from gwsa_qgis.science.theil_sen import theil_sen
 LAYERS = ("slope", "p_value", "p_plain", "lower", "upper")
 # Without a factor on the variance, limits of the slope belong to the plain test.
 FACTORLESS = ("trend_free_prewhitening", "seasonal")
+# Corrections whose limits ignore serial correlation, and are too narrow on monthly storage.
+LIMITS_OF_INDEPENDENT_MONTHS = ("none", *FACTORLESS)
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,14 @@ def pixel_trends(series: np.ndarray, settings: TrendSettings, present: np.ndarra
     Returns
     -------
     ndarray, shape (5, n_series)
-        As `LAYERS`; slopes and limits per month. NaN where a series has too few months, and in both limits where none
-        are asked for.
+        As `LAYERS`; slopes (Theil-Sen, but for "seasonal") and limits per month. NaN where a series has too few months,
+        and in both limits where none are asked for.
 
     Notes
     -----
-    The limits are those of Gilbert (1987), with the factor that the correction puts on the variance.
+    The limits are those of Gilbert (1987), with the factor that the correction puts on the variance. "seasonal" has its own
+    slope, the median over pairs of the same calendar month, with Gilbert's limits for it. Its limits and those of
+    "trend_free_prewhitening" and "none" take months as independent (`LIMITS_OF_INDEPENDENT_MONTHS`).
     """
     adjusted = take_season_out(series, settings.robust) if settings.without_season else np.asarray(series)
     lines = theil_sen(adjusted, confidence=None)
@@ -90,10 +95,14 @@ def pixel_trends(series: np.ndarray, settings: TrendSettings, present: np.ndarra
     elif correction in FACTORLESS:
         factor = np.where(np.isfinite(lines.slope), 1.0, np.nan)
     lower = upper = np.full(lines.slope.shape, np.nan)
-    if settings.confidence is not None:
+    if settings.confidence is not None and correction == "seasonal":
+        seasonal = seasonal_kendall(adjusted, confidence=settings.confidence)
+        known = np.isfinite(test.slope)
+        lower, upper = np.where(known, seasonal.lower, np.nan), np.where(known, seasonal.upper, np.nan)
+    elif settings.confidence is not None:
         limits = theil_sen(adjusted, confidence=settings.confidence, variance_factor=np.maximum(factor, 0.0))
         lower, upper = limits.lower, limits.upper
-    return np.stack([lines.slope, p_value, test.p_plain, lower, upper])
+    return np.stack([test.slope, p_value, test.p_plain, lower, upper])
 
 
 def take_season_out(series: np.ndarray, robust: bool) -> np.ndarray:

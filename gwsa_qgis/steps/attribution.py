@@ -16,7 +16,7 @@ from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.long_run import LongRun, long_run
 from gwsa_qgis.rasters.stack import create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows
 from gwsa_qgis.rasters.writing import replacing, together
 from gwsa_qgis.science.pixel_trend import LAYERS, TrendSettings
 from gwsa_qgis.science.trend_of_means import MeanTrend, mean_trend
@@ -40,6 +40,7 @@ VALUES_AT_ONCE = 2**18
 # Part of the work that is subtracting; the rest is the trend.
 SUBTRACTING = 0.2
 MONTHS_IN = {"month": 1, "year": 12}
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class AttributionResult:
     p_value: Path
     classes: Path | None
     stipples: Path | None
+    lower: Path | None
+    upper: Path | None
     report: Path | None
     months: np.ndarray
     area_shares: dict[int, float]
@@ -92,6 +95,8 @@ def attribution(
     *,
     classes: str | Path | None = None,
     stipples: str | Path | None = None,
+    lower: str | Path | None = None,
+    upper: str | Path | None = None,
     report: str | Path | None = None,
     baseline_start: str = DEFAULT_BASELINE[0],
     baseline_end: str = DEFAULT_BASELINE[1],
@@ -118,6 +123,8 @@ def attribution(
         Trend of the residual, as `steps.trend.trend` finds it in the residual stack.
     stipples : path, optional
         Dots (GeoPackage) where most cells around have a residual trend with p < 0.01, as in the paper's Fig. 10.
+    lower, upper : path, optional
+        95 % limits of the residual's slope.
     report : path, optional
         Page with trends of GWSA, background and residual, area shares, and what the residual proves.
     baseline_start, baseline_end : str
@@ -141,22 +148,24 @@ def attribution(
     if stipples:
         require_geopackage(stipples)
     settings = {"baseline": job.baseline, "unit": unit, "correction": correction, "deseasonalise": deseasonalise}
-    settings |= {"minimum_share": minimum_share, "MEMORY": memory_mb}
+    settings |= {"minimum_share": minimum_share, "limits": bool(lower or upper), "MEMORY": memory_mb}
     with long_run(STEP, residual, {"GWSA": gwsa, "BACKGROUND": background}, settings, say) as run:
         sums = AttributionSums(job.grid.row_areas_km2(), job.months.size, minimum_share)
         written = _subtract(job, run, residual, sums, memory_mb, workers, say.part(0.0, SUBTRACTING))
         sums.require(job.background_name, job.baseline)
         with _naming(written, residual):
             data = open_input(written, None, None, True, deseasonalise, say)
-            trends = TrendJob(data, TrendSettings(correction, deseasonalise, False, True, None), unit, minimum_share,
+            limits = CONFIDENCE if lower or upper else None
+            trends = TrendJob(data, TrendSettings(correction, deseasonalise, False, True, limits), unit, minimum_share,
                               None, False, HIGHLY_SIGNIFICANT, False, memory_mb, workers)  # fmt: skip
-            found = _trend(run, trends, (slope, p_value, classes, stipples), say.part(SUBTRACTING, 1.0))
+            wanted = (slope, p_value, classes, stipples, lower, upper)
+            found = _trend(run, trends, wanted, say.part(SUBTRACTING, 1.0))
         series = sums.series()
         means = [
             mean_trend(values, correction, deseasonalise=deseasonalise, months_in_unit=MONTHS_IN[unit])
             for values in series
         ]
-        paths = (Path(path) if path else None for path in (residual, slope, p_value, classes, stipples, report))
+        paths = (Path(path) if path else None for path in (residual, *wanted, report))
         uncovered = sums.uncovered_share()
         result = AttributionResult(*paths, job.months, found.area_shares, found.mean_slope, *means, found.pixels,
                                    uncovered, job.human_use)  # fmt: skip
@@ -184,7 +193,7 @@ def _subtract(
         part = sums.empty()
         return _window_residual(job, window, part), part.figures()
 
-    per_pixel = BYTES_PER_VALUE * job.months.size * max(workers, 1)
+    per_pixel = BYTES_PER_VALUE * job.months.size * LANES
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
     windows = plan_windows(job.grid, per_pixel, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
     with create_stack(
@@ -228,10 +237,10 @@ def _window_residual(job: AttributionJob, window: Window, sums: AttributionSums)
 
 
 def _trend(run: LongRun, job: TrendJob, paths: Sequence[str | Path | None], say: Reporter) -> TrendResult:
-    """Trend of the residual into files that appear with the others: slope, p value, classes, dots."""
+    """Trend of the residual into files that appear with the others: slope, p value, classes, dots, limits."""
     staged = (run.outputs.enter_context(replacing(path)) if path else None for path in paths)
-    slope, p_value, classes, stipples = staged
-    rasters = dict.fromkeys(LAYERS) | {"slope": slope, "p_value": p_value}
+    slope, p_value, classes, stipples, lower, upper = staged
+    rasters = dict.fromkeys(LAYERS) | {"slope": slope, "p_value": p_value, "lower": lower, "upper": upper}
     others = {"classes": classes, "stipples": stipples, "table": None, "report": None}
     places = Stipples(job.data.grid, 0) if stipples else None
     with together() as outputs:  # whole before the report reads them

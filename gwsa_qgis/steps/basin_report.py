@@ -26,7 +26,8 @@ class BasinFacts:
     layer: str
     baseline: str
     errors: BasinErrorFiles | None
-    charts: int
+    charts: int = 0
+    to_cm: float = 1.0
 
 
 def basin_page(figures: BasinFigures, facts: BasinFacts, progress: Reporter | None = None) -> Page:

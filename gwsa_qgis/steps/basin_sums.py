@@ -12,7 +12,7 @@ from gwsa_qgis.products.basins import COVERAGE_BYTES, Basins
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.stack import MonthlyStack, common_months
-from gwsa_qgis.rasters.windows import Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import LANES, Window, map_windows, plan_windows
 from gwsa_qgis.science.basin_series import weighted_sums
 from gwsa_qgis.steps.basin_errors import PIXELS, BasinErrorFiles, BasinErrors, WindowErrors, mapped_areas
 
@@ -170,7 +170,7 @@ def sum_basins(
     sums = BasinSums(len(job.basins), job.months.size)
     errors = BasinErrors(job.errors, len(job.basins), job.months.size) if job.errors else None
     per_value = BYTES_PER_VALUE + (job.errors.bytes_per_value if job.errors else 0)
-    per_cell = (per_value * job.months.size + COVERAGE_BYTES) * max(workers, 1)
+    per_cell = (per_value * job.months.size + COVERAGE_BYTES) * LANES
     windows = plan_windows(job.grid, per_cell, memory_mb=left, multiple=job.multiple)
     for _, found in map_windows(
         lambda window: window_sums(job, window), windows, workers=workers, progress=progress, message="Basins"

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter
-from gwsa_qgis.products.basins import read_basins
 from gwsa_qgis.products.vector_layer import require_geopackage, write_features
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.gdal_setup import ogr
-from gwsa_qgis.rasters.inspection import describe_months
-from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
 from gwsa_qgis.rasters.writing import together
-from gwsa_qgis.steps.basin_errors import open_errors
 from gwsa_qgis.steps.basin_figures import (
     ANNUAL_HEADER,
     FOUND,
     MONTHLY_HEADER,
     BasinFigures,
     annual_rows,
-    make_figures,
     monthly_rows,
 )
+from gwsa_qgis.steps.basin_reading import BasinSources, read_figures
 from gwsa_qgis.steps.basin_report import SIGNIFICANT, BasinFacts, basin_page
-from gwsa_qgis.steps.basin_sums import SumsJob, open_flags, sum_basins
 from gwsa_qgis.steps.csv_outputs import stage_table
-from gwsa_qgis.steps.storage_units import to_centimetres
 from gwsa_qgis.steps.text_outputs import stage_text
 
 LITTLE = 0.5  # of a basin's area
@@ -134,25 +128,17 @@ def basinseries(
     say = Reporter(progress)
     _check(level, minimum_share, charts, layer)
     with TemporaryDirectory(prefix="gwsa_") as folder:
-        with MonthlyStack(input) as stack:
-            grid, months, filled, baseline = stack.grid, stack.months, stack.filled, stack.baseline
-            say.say(describe_months(months))
-            to_cm = to_centimetres(stack, say)
-            flag_layer = open_flags(flags, grid, stack) if flags else None
-        errors = open_errors(uncertainty, within, mascons, grid, months, say) if uncertainty else None
-        if errors is None and (within or mascons):
-            raise InvalidParameter("WITHIN or MASCONS were given without UNCERTAINTY", "give UNCERTAINTY, or neither")
-        found = read_basins(basins, grid, Path(folder) / "outlines", say, field=field, only=basin, same_name=same_name)
-        job = SumsJob(Path(input), grid, months, to_cm, found, errors, flag_layer)
-        sums, basin_errors = sum_basins(job, memory_mb, workers, say.part(0.0, 0.9))
-        figures = make_figures(found, months, filled, sums, basin_errors, level, minimum_share)
+        sources = BasinSources(input, basins, field, basin, same_name, uncertainty, within, mascons, flags)
+        figures, facts = read_figures(
+            sources, Path(folder) / "outlines", level, minimum_share, memory_mb, workers, say.part(0.0, 0.9)
+        )
+        facts = replace(facts, charts=charts)
         _tell(figures, say)
-        facts = BasinFacts(str(input), str(basins), baseline, errors, charts)
         paths = [None if path is None else Path(path) for path in (output, report, annual, summary, layer)]
         _write(figures, facts, *paths, say.part(0.92, 1.0))
         say(1.0)
-    without = len(found) - sum(status == FOUND for status in figures.status)
-    return BasinSeriesResult(*paths, figures, len(found), without)
+    without = sum(status != FOUND for status in figures.status)
+    return BasinSeriesResult(*paths, figures, len(figures.basins), without)
 
 
 def _write(

@@ -15,7 +15,7 @@ from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.raster import create_raster, read_single
 from gwsa_qgis.rasters.stack import MonthlyStack, common_months
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows
 from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.report.figures import scatter_panels
 from gwsa_qgis.report.html import Page
@@ -116,7 +116,7 @@ def consistency(
             area = block_means(used, factor, weights) * weights.reshape(-1, factor).sum(axis=1)[:, None]
             return block_means(values, factor, weights), coarse_stack.read_months(months, *inner.slices), area
 
-    bytes_per_cell = BYTES_PER_VALUE * months.size * max(workers, 1)
+    bytes_per_cell = BYTES_PER_VALUE * months.size * LANES
     windows = plan_windows(grid, bytes_per_cell, memory_mb=memory_mb, multiple=factor)
     for window, found in map_windows(means, windows, workers=workers, progress=say, message="Cell means"):
         estimate, actual, area = found

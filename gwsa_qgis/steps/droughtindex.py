@@ -16,7 +16,7 @@ from gwsa_qgis.rasters.inspection import describe_months, list_months
 from gwsa_qgis.rasters.long_run import long_run
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows
 from gwsa_qgis.science.drought import (
     CLASS_NAMES,
     FEWEST_YEARS,
@@ -155,9 +155,7 @@ def droughtindex(
     found = DroughtAreas(grid, months)
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_PIXEL
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
-    windows = plan_windows(
-        grid, bytes_per_cell * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
-    )
+    windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
     settings = {"method": method, **options, "reference": tags["GWSA_REFERENCE"], "MEMORY": memory_mb}
     with long_run(STEP, output, {"INPUT": input}, settings, say) as run:
         files = _open(run.outputs, grid, months, filled, quantity, tags, output, classes, spells)

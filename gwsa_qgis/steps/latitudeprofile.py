@@ -14,7 +14,7 @@ from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.raster import Raster, create_raster
 from gwsa_qgis.rasters.stack import MonthlyStack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows, put_thinned
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.report.maps import MOST_PIXELS
 from gwsa_qgis.science.latitude_bands import SHARES, BandFigures, BandSums, band_numbers
@@ -119,9 +119,7 @@ def latitudeprofile(
     names = [f"mean, {span.title()}" for span in spans]
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_MEAN * len(spans) + BYTES_PER_PIXEL
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
-    windows = plan_windows(
-        grid, bytes_per_cell * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
-    )
+    windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
     thin = max(1, -(-max(grid.shape) // MOST_PIXELS))
     maps = np.full((len(spans), *(-(-length // thin) for length in grid.shape)), np.nan, np.float32)
     options = {"descriptions": names, "unit": unit, "metadata": tags}

@@ -11,7 +11,7 @@ from gwsa_qgis.months import calendar_month
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.long_run import LongRun
 from gwsa_qgis.rasters.raster import RasterWriter
-from gwsa_qgis.rasters.windows import Window, map_windows, plan_windows, put_thinned
+from gwsa_qgis.rasters.windows import LANES, Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.science.error_budget import carry_over
 from gwsa_qgis.steps.calibration import Calibration
 from gwsa_qgis.steps.predict_inputs import FineFiles, Readers
@@ -119,7 +119,7 @@ def find_likeness(
         return bands, sums
 
     per_pixel = 12 * len(files.names) * 3 + 80
-    windows = plan_windows(files.grid, per_pixel * max(workers, 1), memory_mb=0.7 * memory_mb, multiple=factor)
+    windows = plan_windows(files.grid, per_pixel * LANES, memory_mb=0.7 * memory_mb, multiple=factor)
     maps = np.full((2, *(-(-side // thin) for side in files.grid.shape)), np.nan, np.float32)
     outside = known = 0.0
     with Readers(files) as readers:

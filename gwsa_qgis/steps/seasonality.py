@@ -16,7 +16,7 @@ from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.long_run import long_run
 from gwsa_qgis.rasters.raster import create_raster
 from gwsa_qgis.rasters.stack import MonthlyStack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows, put_thinned
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.report.maps import MOST_PIXELS
 from gwsa_qgis.science.annual_cycle import FEWEST_YEARS, NO_MONTH, maximum_month
 from gwsa_qgis.science.seasonality import THRESHOLDS, seasonal_parts
@@ -122,9 +122,7 @@ def seasonality(
     found = _Areas(grid)
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_PIXEL
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
-    windows = plan_windows(
-        grid, bytes_per_cell * max(workers, 1), memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
-    )
+    windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
     settings = {"minimum_months": minimum_months, "peaks": bool(maximum or report), "MEMORY": memory_mb}
     with long_run(STEP, output, {"INPUT": input}, settings, say) as run:
         writer = run.outputs.enter_context(

@@ -25,7 +25,7 @@ PROBES, PROBE_SIZE = 3, 64
 # The rest of the budget is for the series that are computed at once, GDAL's cache and the libraries themselves.
 SHARE_OF_WINDOWS = 0.6
 BYTES_OF_LAYERS = 96
-SERIES_AT_ONCE, ROBUST_SERIES_AT_ONCE = 1152, 32
+SERIES_AT_ONCE, ROBUST_SERIES_AT_ONCE = 2304, 32
 
 
 @dataclass(frozen=True)

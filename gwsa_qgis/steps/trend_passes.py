@@ -16,7 +16,7 @@ from gwsa_qgis.rasters.pixel_stream import PixelStream
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.windows import Window
 from gwsa_qgis.science.ar1_tests import slope_tests
-from gwsa_qgis.science.pixel_trend import LAYERS, TrendSettings, pixel_trends
+from gwsa_qgis.science.pixel_trend import LAYERS, LIMITS_OF_INDEPENDENT_MONTHS, TrendSettings, pixel_trends
 from gwsa_qgis.science.trend import CLASS_NAMES, NODATA_CLASS, FieldSignificance
 from gwsa_qgis.steps.stipples import Stipples
 from gwsa_qgis.steps.trend_grading import (
@@ -37,6 +37,9 @@ from gwsa_qgis.steps.trend_inputs import (
     fewest_months,
     read_aquifers,
 )
+
+# Said of limits that no correction widens.
+IGNORES = "serial correlation ignored: too narrow"
 
 
 @dataclass(frozen=True)
@@ -166,12 +169,13 @@ def create_layers(
     """Writers of the layers, None for those that are not wanted."""
     data, settings, slope_unit = job.data, job.settings, job.slope_unit
     share = f"{100 * (settings.confidence or 0):g} %"
+    bare = f", {IGNORES}" if settings.correction in LIMITS_OF_INDEPENDENT_MONTHS else ""
     kinds = {
         "slope": (f"slope ({slope_unit})", slope_unit),
         "p_value": (f"p value ({settings.correction})", ""),
         "p_plain": ("p value (none)", ""),
-        "lower": (f"lower {share} limit of the slope ({slope_unit})", slope_unit),
-        "upper": (f"upper {share} limit of the slope ({slope_unit})", slope_unit),
+        "lower": (f"lower {share} limit of the slope ({slope_unit}){bare}", slope_unit),
+        "upper": (f"upper {share} limit of the slope ({slope_unit}){bare}", slope_unit),
     }
     tags = _tags(data) | {"GWSA_CORRECTION": settings.correction}
     if settings.allows_for_season:

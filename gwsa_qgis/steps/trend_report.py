@@ -14,12 +14,12 @@ from gwsa_qgis.rasters.inspection import describe_months, list_months
 from gwsa_qgis.report.class_figures import region_bars, stippled_map, trend_class_bars
 from gwsa_qgis.report.html import Page
 from gwsa_qgis.science.mann_kendall import SAFE_CORRECTIONS
-from gwsa_qgis.science.pixel_trend import FACTORLESS
+from gwsa_qgis.science.pixel_trend import LIMITS_OF_INDEPENDENT_MONTHS
 from gwsa_qgis.science.trend import CLASS_NAMES
 from gwsa_qgis.steps.stipples import Dots
 from gwsa_qgis.steps.trend_grading import CORRECTED, PLAIN, RegionShares, SlopeSums
 from gwsa_qgis.steps.trend_inputs import MONTHS_IN, TrendInput
-from gwsa_qgis.steps.trend_passes import TrendJob
+from gwsa_qgis.steps.trend_passes import IGNORES, TrendJob
 
 if TYPE_CHECKING:
     from gwsa_qgis.steps.trend import TrendResult
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FALSE_SHARES = {
     "ar1": "5 %", "none": "49 %", "hamed_rao": "20 %", "yue_wang": "47 %", "trend_free_prewhitening": "63 %",
 }  # fmt: skip
+SLOPE = "Theil-Sen: the median of the slopes of all pairs of months"
+SEASONAL_SLOPE = "the median of the slopes of all pairs of the same calendar month"
 CORRECTION_NAMES = {
     "ar1": "AR(1)", "none": "none (the plain test)", "hamed_rao": "Hamed and Rao", "yue_wang": "Yue and Wang",
     "trend_free_prewhitening": "trend-free pre-whitening", "seasonal": "seasonal Kendall",
@@ -102,7 +104,7 @@ def _summary(facts: TrendFacts) -> dict[str, object]:
         correction = f"AR(1): allows for month-to-month correlation{allowance}"
     pairs = {
         f"mean slope ({facts.job.slope_unit})": result.mean_slope,
-        "slope": "Theil-Sen: the median of the slopes of all pairs of months",
+        "slope": SEASONAL_SLOPE if settings.correction == "seasonal" else SLOPE,
         "season": season,
         "test": "Mann-Kendall, two-sided",
         "correction for autocorrelation": correction,
@@ -113,7 +115,8 @@ def _summary(facts: TrendFacts) -> dict[str, object]:
         volume = result.mean_slope * 12 / MONTHS_IN[facts.job.unit] * facts.sums.area * 1e-5
         pairs["change of volume over the area (km\N{SUPERSCRIPT THREE}/year)"] = volume
     if settings.confidence is not None:
-        kind = "of the plain test" if settings.correction in FACTORLESS else "with the correction's variance"
+        ignores = settings.correction in LIMITS_OF_INDEPENDENT_MONTHS
+        kind = IGNORES if ignores else "with the correction's variance"
         pairs["limits"] = f"{100 * settings.confidence:g} % confidence of the slope, {kind}"
     return pairs
 

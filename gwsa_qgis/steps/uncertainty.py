@@ -15,7 +15,7 @@ from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.long_run import LongRun, long_run
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows, put_thinned
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.report.maps import MOST_PIXELS
 from gwsa_qgis.science.error_budget import normal_factor, quadrature
 from gwsa_qgis.steps.cell_errors import CellErrors, ErrorFiles
@@ -293,6 +293,8 @@ def _write_fine(
     """Write intervals window by window."""
     scale, z = job.calibration.conformal.scale, normal_factor(job.level)
     calendar, row_weights = calendar_month(job.months), job.grid.row_weights()
+    # what goes to a process must not hold open files, as writers do
+    with_lower, with_upper = "lower" in writers, "upper" in writers
 
     def estimate(window: Window) -> tuple[dict[str, np.ndarray], tuple]:
         shape = (job.months.size, window.rows, window.columns)
@@ -318,14 +320,14 @@ def _write_fine(
             total = quadrature([z * cell, within])
             results["within"][month], results["output"][month] = within, total
             own.add_month(month, weight, valid, parts, cell, within, total)
-        if "lower" in writers:
+        if with_lower:
             results["lower"] = values - results["output"]
-        if "upper" in writers:
+        if with_upper:
             results["upper"] = values + results["output"]
         return results, own.figures()
 
     per_pixel = BYTES_PER_VALUE * job.months.size + BYTES_PER_PIXEL
-    windows = plan_windows(job.grid, per_pixel * max(workers, 1), memory_mb=memory_mb, multiple=job.factor)
+    windows = plan_windows(job.grid, per_pixel * LANES, memory_mb=memory_mb, multiple=job.factor)
     each = partial(map_windows, estimate, workers=workers, message="Intervals")
     for window, (results, own) in run.results("intervals", windows, each, report):
         for name, writer in writers.items():

@@ -12,7 +12,7 @@ from gwsa_qgis.errors import NoUsableData
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.inspection import describe_months, list_months, months_with_values
 from gwsa_qgis.rasters.stack import MonthlyStack, common_months, create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows
 from gwsa_qgis.science.water_balance import DEFAULT_BASELINE, baseline_mask, groundwater_anomaly
 from gwsa_qgis.steps.storage_units import to_centimetres
 
@@ -105,7 +105,7 @@ def waterbalance(
         fewest = int(result.baseline_months[valid].min()) if valid.any() else 0
         return result.groundwater.astype(np.float32), np.count_nonzero(valid), fewest
 
-    windows = plan_windows(grid, BYTES_PER_VALUE * months.size * max(workers, 1), memory_mb=memory_mb)
+    windows = plan_windows(grid, BYTES_PER_VALUE * months.size * LANES, memory_mb=memory_mb)
     valid_cells, fewest = 0, months.size
     with create_stack(
         output,

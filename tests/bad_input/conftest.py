@@ -31,6 +31,10 @@ STEPS = {
         {"input": "corrected", "basins": "aquifers", "field": "HYGEO2"},
         {"output": ".csv", "report": ".html", "annual": ".csv", "summary": ".csv", "layer": ".gpkg"},
     ),
+    "basinreport": (
+        {"input": "corrected", "basins": "aquifers", "field": "HYGEO2"},
+        {"report": ".html", "folder": "", "summary": ".csv"},
+    ),
     "basemask": ({"inputs": ["mask", "classes"]}, {"output": ".tif"}),
     "consistency": (
         {"fine": "corrected", "coarse": "gwsa", "aquifers": "classes_coarse", "mascons": "mascons"},
@@ -49,6 +53,7 @@ STEPS = {
         {"output": ".tif", "error_short": ".tif", "error_long": ".tif", "flags": ".tif"},
     ),
     "glaciermask": ({"glaciers": "aquifers", "template": "template"}, {"output": ".tif"}),
+    "hotspots": ({"slope": "rates", "p_value": "rates_p"}, {"output": ".gpkg", "report": ".html"}),
     "importgldas": (
         {"inputs": None, "folder": "bare", "template": "gwsa"},
         {"sms": ".tif", "swe": ".tif", "cws": ".tif"},

@@ -15,12 +15,14 @@ NAMES = (
     "aquiferclasses",
     "attribution",
     "basemask",
+    "basinreport",
     "basinseries",
     "consistency",
     "correctresiduals",
     "droughtindex",
     "fillgaps",
     "glaciermask",
+    "hotspots",
     "latitudeprofile",
     "trendbreak",
     "monthlystack",
@@ -73,6 +75,8 @@ except OutputNotWritable as error:
         *[("seasonality", 3000), ("droughtindex", 60_000), ("latitudeprofile", 8000), ("attribution", 60_000)],
         ("basinseries", 20_000),
         ("trendbreak", 3000),
+        ("hotspots", 20_000),
+        ("basinreport", 20_000),
     ],
 )
 def test_disk_that_fills_up(step, tmp_path, name, limit):
@@ -88,7 +92,7 @@ def test_disk_that_fills_up(step, tmp_path, name, limit):
 
 
 def test_outputs_appear_together_or_not_at_all(tmp_path):
-    from gwsa_qgis.rasters.writing import replacing, replacing_folder, together
+    from gwsa_qgis.rasters.writing import apart, replacing, replacing_folder, together
 
     (tmp_path / "old").write_text("old")
     with together() as outputs:
@@ -97,6 +101,10 @@ def test_outputs_appear_together_or_not_at_all(tmp_path):
         with replacing(folder / "inner") as inner:
             inner.write_text("inner")
         assert (tmp_path / "old").read_text() == "old"
+        with apart(), replacing(tmp_path / "scratch") as scratch:
+            scratch.write_text("scratch")
+        assert (tmp_path / "scratch").read_text() == "scratch"
+        (tmp_path / "scratch").unlink()
     assert (tmp_path / "old").read_text() == "new"
     assert (tmp_path / "folder" / "inner").read_text() == "inner"
     with pytest.raises(KeyError), together() as outputs:

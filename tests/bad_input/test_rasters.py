@@ -21,6 +21,7 @@ STACKS = [
     *[("droughtindex", "input"), ("latitudeprofile", "input")],
     *[("attribution", "gwsa"), ("attribution", "background")],
     ("trendbreak", "input"),
+    ("basinreport", "input"),
 ]
 RASTERS = [
     *[("applymask", "input"), ("applymask", "mask"), ("aquiferclasses", "template"), ("glaciermask", "template")],
@@ -34,6 +35,8 @@ RASTERS = [
         ("watermask", "inputs"),
         ("watermask", "template"),
         ("glaciermask", "ice_sheet"),
+        ("hotspots", "slope"),
+        ("hotspots", "p_value"),
         *STACKS,
     ],
 ]
@@ -47,7 +50,7 @@ ALIGNED = [
         ("trend", "aquifers"),
         ("waterbalance", "sms"),
         ("waterbalance", "observed"),
-        *[("waterbalance", "cws"), ("trendbreak", "aquifers")],
+        *[("waterbalance", "cws"), ("trendbreak", "aquifers"), ("hotspots", "p_value")],
     ],
 ]
 
@@ -58,12 +61,14 @@ NAMES = (
     "aquiferclasses",
     "attribution",
     "basemask",
+    "basinreport",
     "basinseries",
     "consistency",
     "correctresiduals",
     "droughtindex",
     "fillgaps",
     "glaciermask",
+    "hotspots",
     "latitudeprofile",
     "trendbreak",
     "monthlystack",
@@ -223,6 +228,7 @@ def test_all_nodata(step, name, argument):
 
 def test_masks_that_leave_nothing(step):
     step.fails("applymask", "has no value left under the mask", "NoUsableData", mask="hollow")
+    step.fails("hotspots", "no cell has a value in both", "NoUsableData", p_value="hollow")
     step.fails("basemask", "leave no cell", "NoUsableData", inputs=["mask", "hollow"])
     step.fails("predict", "no (fine )?pixel", "NoUsableData", mask="hollow")
     step.fails("preparepredictors", "all is NoData", "NoUsableData", mask="hollow")

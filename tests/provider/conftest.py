@@ -45,6 +45,7 @@ def work(region, tmp_path_factory) -> dict[str, str]:
     from gwsa_qgis.steps.predict import predict
     from gwsa_qgis.steps.preparepredictors import preparepredictors
     from gwsa_qgis.steps.trainmodels import trainmodels
+    from gwsa_qgis.steps.trend import trend
     from gwsa_qgis.steps.waterbalance import waterbalance
     from gwsa_qgis.steps.watermask import watermask
 
@@ -83,12 +84,13 @@ def work(region, tmp_path_factory) -> dict[str, str]:
     )
     predict(at["model"], at["fine"], at["prediction"], aquifers=at["classes"], mask=at["mask"])
     correctresiduals(at["prediction"], at["gwsa"], at["corrected"], mascons=at["mascons"])
+    trend(at["corrected"], at["slope"], at["p_value"], unit="year")
     return at
 
 
 RASTERS = (
     *("twsa", "mascons", "land", "sms", "swe", "cws", "filled", "gwsa", "water", "ice", "mask", "classes"),
-    *("classes_coarse", "pre", "ndvi", "acc", "prediction", "corrected"),
+    *("classes_coarse", "pre", "ndvi", "acc", "prediction", "corrected", "slope", "p_value"),
 )
 
 
@@ -164,11 +166,21 @@ def cases(region, work) -> dict[str, dict]:
             "SAME_NAME": "join",
             "CHARTS": 2,
         },
+        "basinreport": {
+            "INPUT": work["corrected"],
+            "BASINS": str(next((region / "whymap").glob("*.shp"))),
+            "FIELD": "HYGEO2",
+            "SAME_NAME": "join",
+            "SLOPE": work["slope"],
+            "P_VALUE": work["p_value"],
+        },
+        "hotspots": {"SLOPE": work["slope"], "P_VALUE": work["p_value"], "KIND": "both"},
         "seasonality": {"INPUT": work["corrected"]},
         "droughtindex": {"INPUT": work["corrected"]},
         "attribution": {"GWSA": work["corrected"], "BACKGROUND": work["sms"]},
         "trendbreak": {"INPUT": work["corrected"], "BREAK": "2012", "AQUIFERS": work["classes"]},
         "latitudeprofile": {"INPUT": work["corrected"], "PERIODS": "2003/2010, 2011/2020", "BAND_HEIGHT": 0.5},
         "sampleregion": {"SIZE": 2, "FACTOR": 2, "START": "2004-01", "END": "2005-12"},
+        "sampleproject": {"SIZE": 2, "FACTOR": 2},
         "checkenvironment": {},
     }

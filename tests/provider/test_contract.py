@@ -67,6 +67,8 @@ PROMISED = {
             "P_VALUE",
             "CLASSES",
             "STIPPLES",
+            "LOWER",
+            "UPPER",
             "REPORT",
             "TREND_GWSA",
             "TREND_BACKGROUND",
@@ -94,11 +96,20 @@ PROMISED = {
         {"INPUT", "BASINS", "FIELD", "BASIN", "SAME_NAME", "UNCERTAINTY", "WITHIN", "MASCONS", "FLAGS", "LEVEL"},
         {"OUTPUT", "REPORT", "ANNUAL", "SUMMARY", "LAYER", "BASINS_READ", "BASINS_WITHOUT_VALUES"},
     ),
+    "basinreport": (
+        {"INPUT", "BASINS", "FIELD", "BASIN", "BREAK", "SLOPE", "P_VALUE", "LOWER", "UPPER", "UNCERTAINTY", "LEVEL"},
+        {"REPORT", "FOLDER", "SUMMARY", "BASINS_READ", "BASINS_WITHOUT_VALUES"},
+    ),
     "droughtindex": (
         {"INPUT", "METHOD", "DETREND", "BASELINE_START", "BASELINE_END", "MINIMUM_YEARS"},
         {"OUTPUT", "CLASSES", "SPELLS", "AREAS", "REPORT", "DROUGHT_SHARE", "WORST_SHARE"},
     ),
+    "hotspots": (
+        {"SLOPE", "P_VALUE", "LOWER", "UPPER", "KIND", "P", "LEAST_SLOPE", "MINIMUM_AREA", "CONNECTIVITY"},
+        {"OUTPUT", "REPORT", "COUNT", "AREA", "RATE"},
+    ),
     "sampleregion": ({"SEED", "SIZE"}, {"FOLDER"}),
+    "sampleproject": ({"SEED", "SIZE"}, {"FOLDER", "PROJECT"}),
     "checkenvironment": (set(), {"REPORT"}),
 }
 

@@ -27,7 +27,7 @@ NAMES = (
     *("aquiferclasses", "preparepredictors", "fillgaps", "waterbalance", "trainmodels", "predict", "correctresiduals"),
     *("uncertainty", "consistency", "validatewells", "projectreport", "trend", "sampleregion", "checkenvironment"),
     *("seasonality", "attribution", "latitudeprofile", "droughtindex"),
-    "basinseries",
+    *("basinseries", "hotspots", "basinreport"),
     "trendbreak",
 )
 

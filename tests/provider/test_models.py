@@ -15,7 +15,13 @@ import pytest
 from qgis.core import Qgis, QgsProcessingContext, QgsProcessingFeedback, QgsProcessingModelAlgorithm, QgsRasterLayer
 
 ROOT = Path(__file__).resolve().parents[2]
-MODELS = {"completechain": "complete_chain", "trendandclasses": "trend_and_classes", "validation": "validation"}
+MODELS = {
+    "basinreports": "basin_reports",
+    "completechain": "complete_chain",
+    "pumpingfingerprint": "pumping_fingerprint",
+    "trendandclasses": "trend_and_classes",
+    "validation": "validation",
+}
 
 
 def canonical(path: Path) -> str:

@@ -96,3 +96,27 @@ def test_wells_with_decimal_commas_and_a_table_each(shared_data):
     lines = (folder / "Germany_heads_full.csv").read_text().splitlines()
     days = [float(line.split(",")[1]) for line in lines if line.startswith("2002-05") and line.split(",")[1]]
     assert found.levels[1, place] == pytest.approx(100 * np.mean(days))
+
+
+def test_the_five_wells_are_compared_and_charted(shared_data, tmp_path):
+    """Points with decimal commas and a table each, against a map whose trend at each well is known."""
+    folder = shared_data / "wells" / "gw_challenge"
+    if not (folder / "locations.csv").is_file():
+        pytest.skip("the European and US wells are not there")
+    months = month_range("2002-04", "2016-12")
+    grid = Grid(-180.0, 90.0, 2.5, 2.5, 144, 72, geographic_crs())
+    values = np.random.default_rng(4).normal(size=(months.size, 1, 1)) + np.zeros(grid.shape)
+    values += np.arange(months.size)[:, None, None] / 12 * np.linspace(-2, 2, grid.columns)
+    gwsa = write_stack(tmp_path / "gwsa.tif", grid, months, values)
+    outputs = {"metrics": tmp_path / "m.csv", "report": tmp_path / "r.html", "output": tmp_path / "w.gpkg"}
+    begin = time.perf_counter()
+    result = validatewells(gwsa, folder / "locations.csv", folder, level_kind="head", draws=100, **outputs)
+    seconds = time.perf_counter() - begin
+    print(f"five wells: {seconds:.1f} s")
+    assert result.wells == 5 and seconds < 30
+    single = result.comparison.supports[SINGLE]
+    column = np.floor((np.array([-72.292105628]) + 180) / 2.5).astype(int)[0]
+    assert single.map_trends["fine map"][4] == pytest.approx(np.linspace(-2, 2, grid.columns)[column], abs=0.15)
+    assert dict(result.comparison.groups)["region", "Europe and Middle East"]["trend", SINGLE, "fine map"].n == 4
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "All wells, cm/yr, largest disagreement first" in page and "Sweden_2" in page

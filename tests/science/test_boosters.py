@@ -57,6 +57,7 @@ def test_truncated_bytes_are_refused(samples):
         ("left_children", 10_000, "not in its tree"),
         ("right_children", 0, "not in its tree"),  # a circle
         ("split_indices", 77, "input that is not there"),
+        ("parents", 7, "another parent"),
     ],
 )
 def test_trees_that_would_lead_astray_are_refused(samples, name, value, match):

@@ -142,3 +142,38 @@ def test_bad_input():
         mann_kendall(np.zeros((2, 30)), correction="prewhitening")
     with pytest.raises(InvalidParameter, match="period"):
         mann_kendall(np.zeros((2, 30)), correction="seasonal", period=0)
+
+
+def test_seasonal_maps_its_own_slope_with_its_own_limits():
+    """The slope is pymannkendall's; limits are those of a loop over calendar months, by Gilbert's section 17.3."""
+    reference = pytest.importorskip("pymannkendall")
+    from scipy.stats import norm
+
+    from gwsa_qgis.science.pixel_trend import LAYERS, TrendSettings, pixel_trends
+
+    random = np.random.default_rng(21)
+    series = random.normal(size=(6, 130)).cumsum(axis=1) + 3 * np.sin(np.arange(130) * np.pi / 6)
+    series[1] = np.round(series[1])
+    series[2, random.choice(130, 25, replace=False)] = np.nan
+    series[3, :70] = np.nan
+    series[4, 3:] = np.nan  # too few months
+    settings = TrendSettings(correction="seasonal", without_season=False, confidence=0.9)
+    found = dict(zip(LAYERS, pixel_trends(series, settings), strict=True))
+    for number in (0, 1, 2, 3, 5):
+        one = series[number]
+        wanted = reference.seasonal_test(one, period=12)
+        assert found["slope"][number] == pytest.approx(wanted.slope / 12, rel=1e-9, abs=1e-12)
+        assert found["p_value"][number] == pytest.approx(wanted.p, rel=1e-9, abs=1e-12)
+        slopes = sorted(
+            (one[later] - one[first]) / (later - first)
+            for first in range(130)
+            for later in range(first + 12, 130, 12)
+            if np.isfinite(one[first] + one[later])
+        )
+        half_range = norm.ppf(0.95) * np.sqrt(wanted.var_s)
+        lower, upper = (round((len(slopes) + sign * half_range) / 2) for sign in (-1, 1))
+        assert found["lower"][number] == pytest.approx(slopes[lower - 1], rel=1e-9)
+        assert found["upper"][number] == pytest.approx(slopes[upper], rel=1e-9)
+    assert all(np.isnan(found[name][4]) for name in LAYERS)
+    theil_sen_slopes = pixel_trends(series, TrendSettings(correction="none", without_season=False))[0]
+    assert abs(theil_sen_slopes[0] - found["slope"][0]) > 1e-6

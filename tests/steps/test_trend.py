@@ -352,3 +352,17 @@ def test_units_other_than_cm_have_no_volume(tmp_path, grid):
     assert "change of volume" not in result.report.read_text(encoding="utf-8")
     with Raster(result.slope) as raster:
         assert raster.unit() == "mm/month"
+
+
+@pytest.mark.parametrize(
+    ("correction", "ignored"),
+    [("ar1", False), ("hamed_rao", False), ("none", True), ("trend_free_prewhitening", True), ("seasonal", True)],
+)
+def test_limits_say_where_they_ignore_serial_correlation(stack, tmp_path, correction, ignored):
+    result = run(stack[0], tmp_path, correction=correction)
+    for name in ("lower", "upper"):
+        with Raster(getattr(result, name)) as raster:
+            assert ("serial correlation ignored: too narrow" in raster.descriptions()[0]) == ignored
+    page = result.report.read_text(encoding="utf-8")
+    assert ("serial correlation ignored: too narrow" in page) == ignored
+    assert ("pairs of the same calendar month" in page) == (correction == "seasonal")
