@@ -94,6 +94,10 @@ class PredictorSet:
             return raster.read_months(months, rows, columns)
         return raster.read(rows, columns, [0])
 
+    def forget(self, name: str) -> None:
+        """Let go of what is kept of a predictor's file (see `Raster.forget`)."""
+        self._rasters[name].forget()
+
 
 def _is_predictor(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")

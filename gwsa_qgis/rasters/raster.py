@@ -86,6 +86,10 @@ class Raster:
         """Let go of the file."""
         self._dataset = None
 
+    def forget(self) -> None:
+        """Let GDAL give back the blocks that it keeps of this file: for readers that want none of them twice."""
+        self._dataset.FlushCache()
+
     @property
     def dataset(self) -> gdal.Dataset:
         """The open GDAL dataset."""

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from gwsa_qgis.errors import UnreadableInput
+from gwsa_qgis.rasters.windows import Window
 from gwsa_qgis.rasters.writing import require_space
 
 BYTES_AT_ONCE = 2**22
@@ -34,13 +35,7 @@ class ScratchArray:
 
     def __init__(self, path: str | Path, shape: Sequence[int], dtype: np.dtype | type = np.float64) -> None:
         self.path, self.shape, self.dtype = Path(path), tuple(int(length) for length in shape), np.dtype(dtype)
-        wanted = int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
-        if not self.path.exists() or self.path.stat().st_size != wanted:
-            require_space(self.path, wanted)
-            # Zeros are written, not left out: a full disk is then met here, and not where the array is written to.
-            with self.path.open("wb") as file:
-                for start in range(0, wanted, BYTES_AT_ONCE):
-                    file.write(bytes(min(BYTES_AT_ONCE, wanted - start)))
+        _fill_with_zeros(self.path, int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize)
 
     def __getitem__(self, index: object) -> np.ndarray:
         """A copy of a part: integers and slices of one step, but for the first axis, whose may be any."""
@@ -87,6 +82,77 @@ class ScratchArray:
     def remove(self) -> None:
         """Remove the file."""
         self.path.unlink(missing_ok=True)
+
+
+class ScratchTiles:
+    """Planes of a map in a file, tile after tile: a window that is a tile is one run of the file.
+
+    Parameters
+    ----------
+    path : path
+        Is made, full of zeros, unless it is there and as long as the planes.
+    shape : (planes, rows, columns)
+        Values are float32.
+    side : int
+        Rows and columns of a tile.
+
+    Raises
+    ------
+    OutputNotWritable
+        If the disk has no room for it.
+    """
+
+    def __init__(self, path: str | Path, shape: tuple[int, int, int], side: int) -> None:
+        self.path, self.shape, self.side = Path(path), tuple(int(length) for length in shape), int(side)
+        _fill_with_zeros(self.path, int(np.prod(self.shape, dtype=np.int64)) * 4)
+
+    def read(self, window: Window) -> np.ndarray:
+        """All planes of a window, (planes, rows, columns)."""
+        out = np.empty((self.shape[0], window.rows, window.columns), np.float32)
+        with self.path.open("rb", buffering=0) as file:
+            for start, place in self._runs(window):
+                file.seek(start)
+                part = np.empty(out[place].shape, np.float32)
+                _fill(file, part)
+                out[place] = part
+        return out
+
+    def write(self, window: Window, values: np.ndarray) -> None:
+        """Put down all planes of a window."""
+        with self.path.open("r+b", buffering=0) as file:
+            for start, place in self._runs(window):
+                file.seek(start)
+                file.write(np.ascontiguousarray(values[place], np.float32).data)
+
+    def _runs(self, window: Window) -> Iterator[tuple[int, tuple[slice, slice, slice]]]:
+        """Where each run begins in the file, and which planes, rows and columns of the window lie there."""
+        planes, rows, columns = self.shape
+        for top in range(window.row // self.side * self.side, window.row + window.rows, self.side):
+            height = min(self.side, rows - top)
+            row, last_row = max(top, window.row), min(top + height, window.row + window.rows)
+            for left in range(window.column // self.side * self.side, window.column + window.columns, self.side):
+                width = min(self.side, columns - left)
+                column, last = max(left, window.column), min(left + width, window.column + window.columns)
+                tile = planes * (top * columns + height * left)
+                across = slice(column - window.column, last - window.column)
+                if (last_row - row, last - column) == (height, width):
+                    yield 4 * tile, (slice(planes), slice(row - window.row, last_row - window.row), across)
+                    continue
+                for plane in range(planes):
+                    for line in range(row, last_row):
+                        begin = tile + (plane * height + line - top) * width + column - left
+                        own = slice(line - window.row, line - window.row + 1)
+                        yield 4 * begin, (slice(plane, plane + 1), own, across)
+
+
+def _fill_with_zeros(path: Path, size: int) -> None:
+    """Make a file of so many bytes, unless it is there. A full disk is met here, and not where values are written."""
+    if path.exists() and path.stat().st_size == size:
+        return
+    require_space(path, size)
+    with path.open("wb") as file:
+        for start in range(0, size, BYTES_AT_ONCE):
+            file.write(bytes(min(BYTES_AT_ONCE, size - start)))
 
 
 def _fill(file: BinaryIO, part: np.ndarray) -> None:

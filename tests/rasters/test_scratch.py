@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from gwsa_qgis.errors import UnreadableInput
-from gwsa_qgis.rasters.scratch import ScratchArray
+from gwsa_qgis.rasters.scratch import ScratchArray, ScratchTiles
+from gwsa_qgis.rasters.windows import Window
 
 PARTS = [
     (2,),
@@ -43,3 +44,26 @@ def test_a_file_that_was_cut_is_told(tmp_path):
     (tmp_path / "c.raw").write_bytes(b"12345")
     with pytest.raises(UnreadableInput, match="cut short"):
         scratch[1]
+
+
+@pytest.mark.parametrize("side", [4, 6, 64])
+def test_tiles_give_what_was_written_in_whatever_windows(tmp_path, side):
+    array = np.random.default_rng(side).normal(size=(3, 17, 22)).astype(np.float32)
+    tiles = ScratchTiles(tmp_path / "t.raw", array.shape, side)
+    assert (tiles.read(Window(0, 0, 17, 22)) == 0).all()
+    for row in range(0, 17, 5):  # windows that cut the tiles
+        for column in range(0, 22, 8):
+            window = Window(row, column, min(5, 17 - row), min(8, 22 - column))
+            tiles.write(window, array[:, row : row + 5, column : column + 8])
+    again = ScratchTiles(tmp_path / "t.raw", array.shape, side)
+    for window in (Window(0, 0, 17, 22), Window(4, 8, 4, 4), Window(12, 18, 5, 4), Window(3, 5, 11, 9)):
+        np.testing.assert_array_equal(again.read(window), array[(slice(None), *window.slices)])
+    assert (tmp_path / "t.raw").stat().st_size == array.nbytes
+
+
+def test_tiles_of_a_file_that_was_cut_short(tmp_path):
+    tiles = ScratchTiles(tmp_path / "t.raw", (2, 8, 8), 4)
+    with (tmp_path / "t.raw").open("r+b") as file:
+        file.truncate(300)
+    with pytest.raises(UnreadableInput, match="cut short"):
+        tiles.read(Window(4, 4, 4, 4))
