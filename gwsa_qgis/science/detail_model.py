@@ -37,11 +37,19 @@ class DetailModel:
         """Detail of each part in the units of the target: shape (n_samples, 2), in the order of `PARTS`."""
         return np.stack([self.linear.predict(x, classes), self.trees.predict(x)], axis=1)
 
-    def predict(self, x: np.ndarray, classes: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-        """Parts times their shares, added up (n_samples,), float64; a part without a share is not computed."""
+    def predict(
+        self, x: np.ndarray, classes: np.ndarray, shares: Sequence[float], linear: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Parts times their shares, added up (n_samples,), float64; a part without a share is not computed.
+
+        Parameters
+        ----------
+        linear : (n_samples,) float64, optional
+            Detail of the linear part, where it is known (`linear_places.LinearPlaces`).
+        """
         result = np.zeros(len(x))
         if shares[0] > 0:
-            result += shares[0] * self.linear.predict(x, classes)
+            result += shares[0] * (self.linear.predict(x, classes) if linear is None else linear)
         if shares[1] > 0:
             result += shares[1] * self.trees.predict(x).astype(np.float64)
         return result

@@ -132,7 +132,7 @@ class LinearDetail:
 
     def _contributions(self, x: np.ndarray, classes: np.ndarray) -> Iterator[np.ndarray]:
         """Detail from each predictor, in one array again and again. Element by element, in one order."""
-        calendar, index = self._calendar(x), self._class_index(classes)
+        calendar, index = self._calendar(x), self.class_index(classes)
         shared, n = len(calendar) + 1, self.n_predictors
         slope, values, tanh = np.empty(len(x)), np.empty(len(x)), np.empty(len(x), np.float32)
         for p, b in enumerate(self.coefficients):
@@ -153,7 +153,7 @@ class LinearDetail:
 
     def _terms(self, x: np.ndarray, classes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Deviation (n_samples,) of each predictor, and the factors (n_factors, n_samples) it is multiplied by."""
-        calendar, index = self._calendar(x), self._class_index(classes)
+        calendar, index = self._calendar(x), self.class_index(classes)
         member = [(index == number).astype(np.float64) for number in range(len(self.classes))]
         for deviation, level in self._deviations_and_levels(x):
             yield deviation, np.stack([np.ones(len(x)), *calendar, level, *member])
@@ -167,7 +167,7 @@ class LinearDetail:
     def _calendar(self, x: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(x[:, 2 * self.n_predictors :].T, np.float64)
 
-    def _class_index(self, classes: np.ndarray) -> np.ndarray:
+    def class_index(self, classes: np.ndarray) -> np.ndarray:
         """Position of each sample's class, behind the last one where it is none of them."""
         index = np.full(len(classes), len(self.classes))
         for number, name in enumerate(self.classes):
