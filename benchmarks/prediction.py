@@ -130,9 +130,9 @@ def rows_of(folder, preset, threads):
     """Tables that the step gives to the booster, by class: what the bare booster is to predict."""
     found, usual = [], TrainedModel.predict
 
-    def keep(self, table, classes):
-        found.append((np.ascontiguousarray(table), classes.copy()))
-        return usual(self, table, classes)
+    def keep(self, table, classes, linear=None):
+        found.append((table.copy(), classes.copy()))
+        return usual(self, table, classes, linear)
 
     TrainedModel.predict = keep
     try:

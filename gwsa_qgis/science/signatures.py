@@ -15,7 +15,11 @@ from gwsa_qgis.months import calendar_month
 
 PARTS = ("mean", "annual cosine", "annual sine")
 SMALLEST = 1e-5  # of the largest value at a place, below which a signature is 0
-FEWEST_MONTHS = 12  # in as many of the year, below which there is a mean and no cycle
+MONTHS_OF_YEAR = 12  # that must all be there: otherwise there is a mean and no cycle
+PLACES_AT_ONCE = 2**13
+_ANGLE = 2 * np.pi * np.arange(1, MONTHS_OF_YEAR + 1) / MONTHS_OF_YEAR
+_OF_YEAR = np.stack([np.ones(MONTHS_OF_YEAR), np.cos(_ANGLE), np.sin(_ANGLE)])  # (3, 12)
+_SQUARES = (_OF_YEAR[:, None] * _OF_YEAR).T[..., None]  # (12, 3, 3, 1)
 
 
 def signature_names(predictors: Sequence[str]) -> list[str]:
@@ -26,7 +30,7 @@ def signature_names(predictors: Sequence[str]) -> list[str]:
 def signature_months(months: np.ndarray, first: str, last: str) -> np.ndarray:
     """Which months signatures are made of: those from `first` to `last`, or all when these are less than a year's."""
     chosen = (months >= np.datetime64(first, "M")) & (months <= np.datetime64(last, "M"))
-    enough = np.unique(calendar_month(months[chosen])).size == FEWEST_MONTHS
+    enough = np.unique(calendar_month(months[chosen])).size == MONTHS_OF_YEAR
     return chosen if enough else np.ones(months.size, bool)
 
 
@@ -41,10 +45,11 @@ class SignatureSums:
     """
 
     def __init__(self, n_predictors: int, shape: tuple[int, ...]) -> None:
-        self._normal = np.zeros((len(PARTS), len(PARTS), *shape), np.float32)
-        self._products = np.zeros((n_predictors, len(PARTS), *shape), np.float64)
-        self._largest = np.zeros((n_predictors, *shape), np.float32)
-        self._months = np.zeros((FEWEST_MONTHS, *shape), bool)
+        places = int(np.prod(shape))
+        self._shape = shape
+        self._counts = np.zeros((MONTHS_OF_YEAR, places), np.uint16)
+        self._products = np.zeros((n_predictors, len(PARTS), places), np.float64)
+        self._largest = np.zeros((n_predictors, places), np.float32)
 
     def add(self, layers: Sequence[np.ndarray], valid: np.ndarray, months: np.ndarray) -> None:
         """Take in months of all predictors.
@@ -57,30 +62,42 @@ class SignatureSums:
             Where all of them have a value.
         months : (n_months,) datetime64[M]
         """
+        size = np.empty(self._counts.shape[1:], np.float32)
+        product = np.empty(size.shape, np.float64)
         for t, (terms, month) in enumerate(zip(_terms(months).T, calendar_month(months), strict=True)):
-            self._months[int(month) - 1] |= valid[t]
-            self._normal += (np.outer(terms, terms).reshape(3, 3, *[1] * valid[t].ndim) * valid[t]).astype(np.float32)
+            there = valid[t].ravel()
+            self._counts[int(month) - 1] += there
+            whole = there.all()
             for products, largest, layer in zip(self._products, self._largest, layers, strict=True):
-                values = np.where(valid[t], layer[t], 0)
-                np.maximum(largest, np.abs(values), out=largest, casting="same_kind")
-                for product, term in zip(products, terms, strict=True):
-                    product += term * values
+                values = layer[t].ravel()
+                values = values if whole else np.where(there, values, 0)
+                np.maximum(largest, np.abs(values, out=size, casting="same_kind"), out=largest)
+                for sums, term in zip(products, terms, strict=True):
+                    sums += np.multiply(values, term, out=product, dtype=np.float64)
 
     def finish(self) -> np.ndarray:
         """Signatures (n_predictors, 3, ...) float32: NaN where no month is valid, no cycle where months of a year lack."""
-        shape = self._products.shape[2:]
-        places = int(np.prod(shape))
-        normal = self._normal.reshape(9, places).T.astype(np.float64).reshape(places, 3, 3)
-        products = np.moveaxis(self._products.reshape(-1, 3, places), -1, 0)
-        out = np.full((places, *products.shape[1:]), np.nan)
-        count, cycle = normal[:, 0, 0], self._months.all(0).ravel()
-        some = (count > 0) & ~cycle
-        out[some] = 0.0
-        out[some, :, 0] = products[some][:, :, 0] / count[some, None]
-        out[cycle] = np.swapaxes(np.linalg.solve(normal[cycle], np.swapaxes(products[cycle], 1, 2)), 1, 2)
+        out = np.empty(self._products.shape, np.float32)
+        for start in range(0, out.shape[2], PLACES_AT_ONCE):
+            part = slice(start, start + PLACES_AT_ONCE)
+            out[:, :, part] = self._solve(self._counts[:, part].astype(np.float64), part)
+        return out.reshape(*out.shape[:2], *self._shape)
+
+    def _solve(self, counts: np.ndarray, places: slice) -> np.ndarray:
+        """The normal equations of some places, whose matrix follows from the number of each calendar month."""
+        products, number = self._products[:, :, places], counts.sum(0)
+        found = np.full(products.shape, np.nan)
+        cycle = (counts > 0).all(0)
+        some = (number > 0) & ~cycle
+        found[:, :, some] = 0.0
+        found[:, 0, some] = products[:, 0, some] / number[some]
+        # place by place in one order: what BLAS and einsum give depends on how many places there are
+        chosen = slice(None) if cycle.all() else cycle
+        inverse = _inverse(sum(square * count for square, count in zip(_SQUARES, counts[:, chosen], strict=True)))
+        found[:, :, chosen] = sum(inverse[:, part] * products[:, None, part][..., chosen] for part in range(len(PARTS)))
         # what is left of a mean or a cycle that is not there would be scaled up as if it were
-        out[np.abs(out) < SMALLEST * self._largest.reshape(-1, places).T[:, :, None]] = 0.0
-        return np.moveaxis(out, 0, -1).reshape(-1, 3, *shape).astype(np.float32)
+        found[np.abs(found) < SMALLEST * self._largest[:, None, places]] = 0.0
+        return found
 
 
 def signatures(values: np.ndarray, months: np.ndarray) -> np.ndarray:
@@ -103,5 +120,16 @@ def signatures(values: np.ndarray, months: np.ndarray) -> np.ndarray:
 
 
 def _terms(months: np.ndarray) -> np.ndarray:
-    angle = 2 * np.pi * calendar_month(months) / 12
-    return np.stack([np.ones(len(months)), np.cos(angle), np.sin(angle)])
+    return _OF_YEAR[:, calendar_month(months) - 1]
+
+
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    """Inverses of symmetric matrices (3, 3, n), by cofactors: LAPACK is called for each of them, and takes ten times as long."""
+    (a, b, c), (_, d, e), (_, _, f) = matrix
+    first, second, third = d * f - e * e, c * e - b * f, b * e - c * d
+    rows = [
+        [first, second, third],
+        [second, a * f - c * c, b * c - a * e],
+        [third, b * c - a * e, a * d - b * b],
+    ]
+    return np.array(rows) / (a * first + b * second + c * third)

@@ -19,11 +19,11 @@ from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.stack import create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
 from gwsa_qgis.rasters.writing import replacing, require_space
-from gwsa_qgis.steps.fine_signatures import make_signatures
 from gwsa_qgis.steps.model_file import read_model
 from gwsa_qgis.steps.predict_inputs import FineFiles, Readers, tile_of
+from gwsa_qgis.steps.predict_pieces import Prediction
 from gwsa_qgis.steps.predict_plan import PredictPlan, plan_prediction
-from gwsa_qgis.steps.predict_writing import PixelCounts, Prediction, write_prediction
+from gwsa_qgis.steps.predict_writing import PixelCounts, write_prediction
 from gwsa_qgis.steps.surrounding import Surrounding, support_of
 from gwsa_qgis.steps.trained_model import TrainedModel
 
@@ -132,15 +132,15 @@ def predict(
     require_space(output, 4.0 * files.months.size * files.grid.rows * files.grid.columns)
     with ExitStack() as stack:
         journal = stack.enter_context(journalled(output, prints, report))
-        files = make_signatures(files, trained.manifest["months"], plan, journal, report.part(0.0, 0.1))
+        files = files.with_place(journal.folder, plan.tile)
         readers = stack.enter_context(Readers(files))
         resumed = len([part for part in plan.parts if part.name in journal.finished])
         surrounding, begin = None, 0.0
         if support is not None:
-            surrounding, begin = Surrounding(files, support, factor, journal.folder), 0.3
+            surrounding, begin = Surrounding(files, support, factor, journal.folder, trained.manifest["months"]), 0.15
             windows = plan.averaging_windows(files.grid, factor)
             months = plan.chunks[0].stop
-            surrounding.prepare(readers, windows, months, plan.lanes, journal, report.part(0.1, begin))
+            surrounding.prepare(readers, windows, months, plan.lanes, journal, report.part(0.0, begin))
         prediction = Prediction(trained, readers, surrounding, plan)
         work = journal.folder / "map.tif"
         with _create(work, files, trained, plan) as writer:

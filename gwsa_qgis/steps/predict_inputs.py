@@ -17,10 +17,11 @@ from gwsa_qgis.rasters.journal import describe_file
 from gwsa_qgis.rasters.masks import is_used
 from gwsa_qgis.rasters.predictor_set import PredictorSet
 from gwsa_qgis.rasters.raster import TILE, Raster
-from gwsa_qgis.rasters.scratch import ScratchArray
+from gwsa_qgis.rasters.scratch import ScratchTiles
 from gwsa_qgis.rasters.windows import Window
 from gwsa_qgis.science.signatures import signature_names
 
+SIGNATURES = "signatures.raw"
 SIDES = (64, 1024)  # of tiles that are taken over from the inputs
 
 
@@ -40,8 +41,8 @@ class FineFiles:
         Side of the files' tiles.
     monthly : tuple of str
         Predictors whose signatures are the last of the names.
-    signatures : ScratchArray or None
-        These, (n_signatures, rows, columns) float32, when they have been made.
+    signatures : ScratchTiles or None
+        These, (n_signatures, rows, columns), when there is a place for them.
     """
 
     folder: Path
@@ -53,12 +54,20 @@ class FineFiles:
     mask: Path | None
     tile: int
     monthly: tuple[str, ...] = ()
-    signatures: ScratchArray | None = None
+    signatures: ScratchTiles | None = None
 
     @property
     def in_folder(self) -> list[str]:
         """Names that have files."""
         return self.names[: len(self.names) - len(signature_names(self.monthly))]
+
+    def is_whole(self, window: Window) -> bool:
+        """Whether a window is made of whole tiles of the files."""
+        sides = zip((window.row, window.column), (window.rows, window.columns), self.grid.shape, strict=True)
+        return all(
+            start % self.tile == 0 and (length % self.tile == 0 or start + length == whole)
+            for start, length, whole in sides
+        )
 
     def with_signatures(self, monthly: Sequence[str]) -> FineFiles:
         """The same with the names of signatures behind those of the predictors."""
@@ -70,6 +79,13 @@ class FineFiles:
         """Files of the predictors."""
         with PredictorSet(self.folder) as predictors:
             return [predictors.path(name) for name in self.in_folder]
+
+    def with_place(self, folder: Path, tile: int) -> FineFiles:
+        """The same with a place for the signatures, where there are any, in tiles of the prediction."""
+        if not self.monthly:
+            return self
+        planes = len(signature_names(self.monthly))
+        return replace(self, signatures=ScratchTiles(folder / SIGNATURES, (planes, *self.grid.shape), tile))
 
     def fingerprint(self) -> dict[str, object]:
         """What tells whether a file changed."""
@@ -125,8 +141,8 @@ class _Opened:
         self.mask = None if files.mask is None else stack.enter_context(Raster(files.mask))
         self.aquifers = None if files.aquifers is None else stack.enter_context(Raster(files.aquifers))
 
-    def static(self, window: Window) -> StaticPart:
-        """Mask, classes and static predictors."""
+    def static(self, window: Window, *, signatures: bool = True) -> StaticPart:
+        """Mask, classes and static predictors, with or without the signatures."""
         used = np.ones((window.rows, window.columns), bool)
         classes = np.zeros(used.shape, np.int32)
         if self.mask is not None:
@@ -136,9 +152,9 @@ class _Opened:
             used &= classes > 0
         wanted, layers = used.copy(), []
         for name, moves in zip(self.files.in_folder, self.files.dynamic, strict=False):
-            layers.append(None if moves else self.predictors.read(name, self.files.months, *window.slices)[0])
-        if self.files.signatures is not None:
-            layers += list(self.files.signatures[(slice(None), *window.slices)])
+            layers.append(None if moves else self._read(name, self.files.months, window)[0])
+        if signatures and self.files.signatures is not None:
+            layers += list(self.files.signatures.read(window))
         for layer in layers:
             if layer is not None:
                 used &= np.isfinite(layer)
@@ -148,7 +164,7 @@ class _Opened:
         """Monthly predictors, each (n_months, rows, columns), and where all of them have a value."""
         months = self.files.months[chunk]
         layers = [
-            self.predictors.read(name, months, *window.slices)
+            self._read(name, months, window)
             for name, moves in zip(self.files.names, self.files.dynamic, strict=True)
             if moves
         ]
@@ -156,6 +172,12 @@ class _Opened:
         for layer in layers:
             valid &= np.isfinite(layer)
         return layers, valid
+
+    def _read(self, name: str, months: np.ndarray, window: Window) -> np.ndarray:
+        values = self.predictors.read(name, months, *window.slices)
+        if self.files.is_whole(window):
+            self.predictors.forget(name)  # GDAL would keep up to 128 MB of tiles that are not read again
+        return values
 
 
 class Readers:

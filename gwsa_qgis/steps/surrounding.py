@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from gwsa_qgis.errors import GridMismatch, NoUsableData
+from gwsa_qgis.errors import GridMismatch
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.journal import Journal
@@ -15,6 +15,7 @@ from gwsa_qgis.rasters.scratch import ScratchArray
 from gwsa_qgis.rasters.windows import Window, map_ordered, plan_windows
 from gwsa_qgis.science.bsplines import SplineBasis, SplineSums, uniform_basis
 from gwsa_qgis.science.closure import Closure
+from gwsa_qgis.steps.fine_sums import FinePass, FineSums
 from gwsa_qgis.steps.predict_inputs import FineFiles, Readers
 from gwsa_qgis.steps.support_map import (
     SupportMap,
@@ -35,7 +36,7 @@ KEPT_MB = 100
 SOLVED_VALUES = 3e5
 FEWEST_SOLVED = 8
 DONE = "surroundings"
-SUMS, AREAS, USED, FIELDS = "sums.raw", "areas.raw", "used.raw", "fields.raw"
+FIELDS = "fields.raw"
 
 
 def support_of(trained: TrainedModel, mascons: str | Path | None, grid: Grid) -> tuple[SupportMap, int]:
@@ -79,16 +80,18 @@ class Surrounding:
     monthly ones would be 16 bytes a coarse cell, month and predictor. The supports themselves are in memory, with
     their system's factors: at most some 250 MB up to 10,000 of them, then 0.1 GB and 2 kB for each.
 
-    Fields are numbered: the static predictors first, then month by month the others.
+    Fields are numbered: the predictors that stay first, then month by month the others.
+
+    Parameters
+    ----------
+    span : (first, last) of str
+        Months of the training.
     """
 
-    def __init__(self, files: FineFiles, support: SupportMap, factor: int, folder: Path) -> None:
-        self.files, self.support, self.factor, self.folder = files, support, factor, folder
-        moving, still = [], []
-        for number, moves in enumerate(files.dynamic):
-            (moving if moves else still).append(number)
-        self._place = {p: (n, moves) for moves, group in ((False, still), (True, moving)) for n, p in enumerate(group)}
-        self.n_static, self.n_dynamic = len(still), len(moving)
+    def __init__(self, files: FineFiles, support: SupportMap, factor: int, folder: Path, span: Sequence[str]) -> None:
+        self.files, self.support, self.factor, self.folder, self.span = files, support, factor, folder, span
+        self.n_dynamic = sum(files.dynamic)
+        self.n_static = len(files.dynamic) - self.n_dynamic
         self.n_fields = self.n_static + files.months.size * self.n_dynamic
         self._basis_y: SplineBasis | None = None
         self._basis_x: SplineBasis | None = None
@@ -97,7 +100,7 @@ class Surrounding:
     def prepare(
         self, readers: Readers, windows: list[Window], months: int, threads: int, journal: Journal, report: Reporter
     ) -> None:
-        """Average the predictors over the supports, in one pass over the map, and solve for the histosplines.
+        """Make signatures and averages over the supports, in one pass over the map, and solve for the histosplines.
 
         Parameters
         ----------
@@ -107,26 +110,31 @@ class Surrounding:
             That are read at once.
         """
         if DONE not in journal.finished:
-            found = self._average(readers, windows, months, threads, report.part(0.0, 0.8))
-            spacing = self._solve(*found, threads, report.part(0.8, 1.0))
-            journal.finish(DONE, [self.folder / FIELDS], {"spacing": spacing})
+            work = FinePass(self.files, self.span, self.support.grid.shape, self.factor, self.folder)
+            found = work.run(readers, windows, months, threads, report.part(0.0, 0.9))
+            spacing = self._solve(found, threads, report.part(0.9, 1.0))
+            made = [self.folder / FIELDS] + ([self.files.signatures.path] if self.files.monthly else [])
+            journal.finish(DONE, made, {"spacing": spacing})
         self._open(float(journal.facts(DONE)["spacing"]))
 
-    def evaluate(self, predictor: int, chunk: slice, window: Window) -> np.ndarray:
-        """Histosplines of a predictor in a window, (n_months, rows, columns) float32; of a static one the only one.
+    def lasting(self, window: Window) -> Iterator[np.ndarray]:
+        """Histosplines of the predictors that stay, in a window, one after the other: (rows, columns) float32."""
+        for field in range(self.n_static):
+            yield self._evaluate(slice(field, field + 1), window)[0]
 
-        The same to the bit in whatever window and run of months.
-        """
-        number, moves = self._place[predictor]
-        fields = number
-        if moves:
-            fields = slice(self._field(number, chunk.start), self._field(number, chunk.stop), self.n_dynamic)
+    def monthly(self, chunk: slice, window: Window) -> np.ndarray:
+        """Histosplines of the others in some months, (n_months, n_dynamic, rows, columns) float32."""
+        start, stop = (self.n_static + month * self.n_dynamic for month in (chunk.start, chunk.stop))
+        found = self._evaluate(slice(start, stop), window)
+        return found.reshape(-1, self.n_dynamic, *found.shape[1:])
+
+    def _evaluate(self, fields: slice, window: Window) -> np.ndarray:
+        """Fields in a window, the same to the bit in whatever window and with whatever others."""
         rows, columns = window.slices
         first_y, local_y = self._basis_y.first[rows], self._basis_y.local[rows]
         order = local_y.shape[1]
         knots = slice(int(first_y[0]), int(first_y[-1]) + order)
         spline = self._fields[fields, knots]
-        spline = spline.reshape(-1, *spline.shape[-2:])
         # A single column would be added up in another order.
         wide = columns if window.columns > 1 else slice(max(columns.start - 1, 0), columns.start + 1)
         along_x = self._basis_x.matrix(wide) @ spline.reshape(-1, spline.shape[-1]).T
@@ -136,67 +144,16 @@ class Surrounding:
         starts = np.flatnonzero(np.diff(first_y, prepend=first_y[0] - 1))
         for start, stop in zip(starts, [*starts[1:], len(first_y)], strict=True):
             here = slice(first_y[start] - knots.start, first_y[start] - knots.start + order)
-            for month, coefficients in zip(out, along_x, strict=True):
-                np.einsum("ik,kj->ij", local_y[start:stop], coefficients[here], out=month[start:stop])
+            for field, coefficients in zip(out, along_x, strict=True):
+                np.einsum("ik,kj->ij", local_y[start:stop], coefficients[here], out=field[start:stop])
         return out[:, :, -window.columns :]
-
-    def _field(self, number: int, month: int) -> int:
-        """Number of a monthly predictor's field."""
-        return self.n_static + month * self.n_dynamic + number
-
-    def _of_cells(self, layers: np.ndarray, valid: np.ndarray, row_weights: np.ndarray) -> np.ndarray:
-        pairs = zip(layers, valid, strict=True)
-        return np.stack([sums_of_cells(layer, used, self.factor, row_weights) for layer, used in pairs])
 
     def _open(self, spacing: float) -> None:
         self._basis_y, self._basis_x = (uniform_basis(length, spacing) for length in self.files.grid.shape)
         shape = (self.n_fields, self._basis_y.n_splines, self._basis_x.n_splines)
         self._fields = ScratchArray(self.folder / FIELDS, shape)
 
-    def _average(
-        self, readers: Readers, windows: list[Window], months: int, threads: int, report: Reporter
-    ) -> tuple[ScratchArray, ScratchArray, ScratchArray]:
-        """Sums of all predictors over coarse cells, the areas of months and of all of them, and the pixels used."""
-        files, cells = self.files, self.support.grid.shape
-        sums = ScratchArray(self.folder / SUMS, (self.n_fields, *cells))
-        areas = ScratchArray(self.folder / AREAS, (files.months.size + 1, *cells))
-        used = ScratchArray(self.folder / USED, files.grid.shape, np.bool_)
-        row_weights = files.grid.row_weights()
-        some = False
-
-        def gather(window: Window) -> np.ndarray:
-            weights, place = row_weights[window.row_slice], window.coarsened(self.factor).slices
-            ever = np.zeros((window.rows, window.columns), bool)
-            with readers.borrow() as opened:
-                static = opened.static(window)
-                for first in range(0, files.months.size if static.used.any() else 0, months):
-                    chunk = slice(first, min(first + months, files.months.size))
-                    layers, valid = opened.dynamic(window, chunk)
-                    valid &= static.used
-                    ever |= valid.any(0)
-                    areas[(chunk, *place)] = self._of_cells(valid, valid, weights)
-                    found = [self._of_cells(layer, valid, weights) for layer in layers]
-                    fields = slice(self._field(0, chunk.start), self._field(0, chunk.stop))
-                    sums[(fields, *place)] = np.stack(found, axis=1).reshape(-1, *found[0].shape[1:])
-            areas[(slice(-1, None), *place)] = self._of_cells(ever[None], ever[None], weights)
-            for number, layer in enumerate(layer for layer in static.layers if layer is not None):
-                sums[(slice(number, number + 1), *place)] = self._of_cells(layer[None], ever[None], weights)
-            used[window.slices] = ever
-            return ever.any()
-
-        report(0.0, "Averaging the predictors")
-        for done, found in enumerate(map_ordered(gather, windows, threads), start=1):
-            some |= bool(found)
-            report(done / len(windows))
-        if not some:
-            raise NoUsableData(
-                "no fine pixel has all predictors", "check that predictors, classes and mask cover the same area"
-            )
-        return sums, areas, used
-
-    def _solve(
-        self, sums: ScratchArray, areas: ScratchArray, used: ScratchArray, threads: int, report: Reporter
-    ) -> float:
+    def _solve(self, found: FineSums, threads: int, report: Reporter) -> float:
         """Write the coefficients of all fields; give the knot spacing."""
         report(0.0, "Interpolating the predictors' means")
         closing, spacing = None, self.support.knot_spacing(self.factor)
@@ -206,18 +163,17 @@ class Surrounding:
             fields = np.arange(start, min(start + step, self.n_fields))
             month_of = np.where(fields < self.n_static, -1, (fields - self.n_static) // max(self.n_dynamic, 1))
             distinct, which = np.unique(month_of, return_inverse=True)
-            area = np.stack([areas[int(month)] for month in distinct])[which]
-            means = support_means_of_cells(sums[start : fields[-1] + 1], area, self.support)
+            area = np.stack([found.areas[int(month)] for month in distinct])[which]
+            means = support_means_of_cells(found.sums[start : fields[-1] + 1], area, self.support)
             if closing is None:
-                closing, field = solve_closing(self._maker(used, threads, built), spacing, means)
+                closing, field = solve_closing(self._maker(found.used, threads, built), spacing, means)
                 spacing = next(key for key, value in built.items() if value is closing)
                 self._open(spacing)
             else:
                 field = closing.solve(means)
             self._fields[start : fields[-1] + 1] = field.spline
             report((fields[-1] + 1) / self.n_fields)
-        for scratch in (sums, areas, used):
-            scratch.remove()
+        found.remove()
         return spacing
 
     def _maker(self, used: ScratchArray, threads: int, built: dict[float, Closure]) -> Callable[[float], Closure]:
@@ -241,20 +197,3 @@ class Surrounding:
             return built[spacing]
 
         return make
-
-
-def sums_of_cells(layer: np.ndarray, valid: np.ndarray, factor: int, row_weights: np.ndarray) -> np.ndarray:
-    """Area-weighted sums of the valid pixels of coarse cells, (rows / factor, columns / factor) float64.
-
-    Pixels are added in one order, so that a cell's sum is the same to the bit in whatever window it is read.
-    """
-    rows, columns = layer.shape
-    values = np.where(valid, layer, 0).reshape(-1, factor, columns)
-    weights = row_weights.reshape(-1, factor, 1)
-    along = np.zeros((len(values), columns))
-    for k in range(factor):
-        along += values[:, k] * weights[:, k]
-    total = np.zeros((rows // factor, columns // factor))
-    for k in range(factor):
-        total += along[:, k::factor]
-    return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,19 +143,37 @@ class TrainedModel:
         """Mascon labels on that grid."""
         return self.arrays[LABELS]
 
-    def predict(self, table: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        """Weighted detail or levels of samples, (n_samples,) float32; NaN where no model knows the class."""
+    def predict(self, table: np.ndarray, classes: np.ndarray, linear: np.ndarray | None = None) -> np.ndarray:
+        """Weighted detail or levels of samples, (n_samples,) float32; NaN where no model knows the class.
+
+        Parameters
+        ----------
+        linear : (n_samples,) float64, optional
+            Detail of the linear part, where it has been computed apart.
+        """
         known = {entry["class"]: entry for entry in self.manifest["classes"]}
         if self.linear is not None:
             weight = np.full(len(table), float(self.manifest["pooled_weight"]))
-            for name, entry in known.items():
-                weight[classes == name] = float(entry["weight"])
-            detail = DetailModel(self.linear, self.learners[POOLED]).predict(table, classes, self.shares)
-            return (weight * detail).astype(np.float32)
+            for name, rows in _rows_of_classes(classes):
+                if name in known:
+                    weight[rows] = float(known[name]["weight"])
+            weight *= DetailModel(self.linear, self.learners[POOLED]).predict(table, classes, self.shares, linear)
+            return weight.astype(np.float32)
         result = np.full(len(table), np.nan, np.float32)
-        for name in np.unique(classes):
-            chosen = classes == name
-            if int(name) in known:
-                learner = self.learners[known[int(name)]["model"]]
-                result[chosen] = learner.predict(table if chosen.all() else table[chosen])
+        for name, rows in _rows_of_classes(classes):
+            if name in known:
+                result[rows] = self.learners[known[name]["model"]].predict(table[rows])
         return result
+
+
+def _rows_of_classes(classes: np.ndarray) -> Iterator[tuple[int, slice | np.ndarray]]:
+    """Classes and their rows, which are not copied out of a table when they lie together."""
+    if not classes.size:
+        return
+    if (classes[1:] >= classes[:-1]).all():
+        starts = np.flatnonzero(np.diff(classes, prepend=classes[:1] - 1))
+        for start, stop in zip(starts, [*starts[1:], classes.size], strict=True):
+            yield int(classes[start]), slice(start, stop)
+    else:
+        for name in np.unique(classes):
+            yield int(name), classes == name
