@@ -10,6 +10,7 @@ from gwsa_qgis.science.learners import TreeEnsemble
 from gwsa_qgis.science.linear_detail import LinearDetail
 
 PARTS = ("linear", "trees")
+SHARE_OF_LINEAR = 0.3  # of the time of a fit, about
 
 
 class DetailModel:
@@ -29,8 +30,9 @@ class DetailModel:
         self, x: np.ndarray, y: np.ndarray, classes: np.ndarray, progress: Callable[[float], None] | None = None
     ) -> DetailModel:
         """Fit both parts on samples (n_samples, n_inputs), (n_samples,) and (n_samples,)."""
-        self.linear.fit(x, y, classes)
-        self.trees.fit(x, y, progress)
+        tell = progress or (lambda share: None)
+        self.linear.fit(x, y, classes, lambda share: tell(SHARE_OF_LINEAR * share))
+        self.trees.fit(x, y, lambda share: tell(SHARE_OF_LINEAR + (1 - SHARE_OF_LINEAR) * share))
         return self
 
     def parts(self, x: np.ndarray, classes: np.ndarray) -> np.ndarray:

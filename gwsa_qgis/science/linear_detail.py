@@ -6,7 +6,7 @@ beyond their training range. A ridge regression (Hoerl & Kennard 1970, 10.1080/0
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -21,6 +21,7 @@ CLASS_PENALTY = 8.0
 REACH = 3.0
 ARRAYS = ("centre", "width", "limit", "coefficients")
 _ROWS_AT_ONCE = 50_000
+_SHARE_OF_MOMENTS = 0.1  # of the time of a fit
 _ROWS_PREDICTED = 8192  # what is computed on the way stays in the processor's cache
 
 
@@ -45,7 +46,9 @@ class LinearDetail:
         self.centre = self.width = self.limit = np.empty(0)
         self.coefficients = np.empty((0, 0))
 
-    def fit(self, x: np.ndarray, y: np.ndarray, classes: np.ndarray) -> LinearDetail:
+    def fit(
+        self, x: np.ndarray, y: np.ndarray, classes: np.ndarray, progress: Callable[[float], None] | None = None
+    ) -> LinearDetail:
         """Fit on samples.
 
         Parameters
@@ -53,27 +56,36 @@ class LinearDetail:
         x : ndarray, shape (n_samples, 2 * n_predictors + n_calendar)
         y : ndarray, shape (n_samples,)
         classes : ndarray of int, shape (n_samples,)
+        progress : callable, optional
+            Called with the share of the samples that is summed up; may raise to cancel.
 
         Raises
         ------
         NoUsableData
             When there are next to no samples.
         """
-        self.coefficients = self.path(x, y, classes, [self.ridge])[0].coefficients
+        self.coefficients = self.path(x, y, classes, [self.ridge], progress)[0].coefficients
         return self
 
-    def path(self, x: np.ndarray, y: np.ndarray, classes: np.ndarray, ridges: Sequence[float]) -> list[LinearDetail]:
+    def path(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        classes: np.ndarray,
+        ridges: Sequence[float],
+        progress: Callable[[float], None] | None = None,
+    ) -> list[LinearDetail]:
         """Models of several penalties, from one pass over the samples; parameters are those of `fit`."""
         require_samples(len(y), "the linear part")
         n = self.n_predictors
-        self.centre, spread, largest = _moments(x, n)
+        self.centre, spread, largest = _moments(x, n, progress)
         self.width = np.where(spread > 0, spread, 1.0)
         self.limit = REACH * largest
         factors = 2 + (x.shape[1] - 2 * n) + len(self.classes)
         squares, products = np.zeros((factors * n, factors * n)), np.zeros(factors * n)
         models = []
         with one_blas_thread():
-            for rows in _chunks(len(y)):
+            for rows in _watched(_chunks(len(y)), progress, _SHARE_OF_MOMENTS, 1.0):
                 terms = np.concatenate([d * f for d, f in self._terms(x[rows], classes[rows])])
                 squares += terms @ terms.T
                 products += terms @ np.asarray(y[rows], np.float64)
@@ -175,13 +187,28 @@ class LinearDetail:
         return index
 
 
-def _moments(x: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _moments(
+    x: np.ndarray, n: int, progress: Callable[[float], None] | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and deviation of the levels and largest size of the deviations, without a copy of the table."""
-    rows = _chunks(len(x))
-    mean = sum(x[part, n : 2 * n].sum(0, dtype=np.float64) for part in rows) / len(x)
-    squares = sum(((x[part, n : 2 * n] - mean) ** 2).sum(0) for part in rows)
-    largest = np.max([np.abs(x[part, :n]).max(0) for part in rows], axis=0)
+    first, second, third = (
+        _watched(_chunks(len(x)), progress, _SHARE_OF_MOMENTS * number / 3, _SHARE_OF_MOMENTS * (number + 1) / 3)
+        for number in range(3)
+    )
+    mean = sum(x[part, n : 2 * n].sum(0, dtype=np.float64) for part in first) / len(x)
+    squares = sum(((x[part, n : 2 * n] - mean) ** 2).sum(0) for part in second)
+    largest = np.max([np.abs(x[part, :n]).max(0) for part in third], axis=0)
     return mean, np.sqrt(squares / len(x)), largest.astype(np.float64)
+
+
+def _watched(
+    rows: Sequence[slice], progress: Callable[[float], None] | None, start: float, stop: float
+) -> Iterator[slice]:
+    """The same rows; before each of them the progress is told, from `start` to `stop`."""
+    for number, part in enumerate(rows):
+        if progress:
+            progress(start + (stop - start) * number / len(rows))
+        yield part
 
 
 def _chunks(n: int, at_once: int = _ROWS_AT_ONCE) -> list[slice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ def choose_ridge(
     blocks: np.ndarray,
     folds: np.ndarray,
     judged: int,
+    progress: Callable[[float], None] | None = None,
 ) -> float:
     """The strongest penalty whose error on held-out blocks is within one standard error of the least.
 
@@ -36,6 +37,8 @@ def choose_ridge(
         Block of each sample, and the fold in which it is held out, negative for never.
     judged : int
         So many of the first samples are judged.
+    progress : callable, optional
+        Called with the share that is done; may raise to cancel.
 
     Returns
     -------
@@ -46,10 +49,14 @@ def choose_ridge(
     if names.size < 2:
         return RIDGE
     squares = np.zeros((len(RIDGES), judged))
-    for fold in names:
+    tell = progress or (lambda share: None)
+    for done, fold in enumerate(names):
         train, test = folds != fold, np.flatnonzero(folds[:judged] == fold)
-        models = LinearDetail(n_predictors, class_names).path(x[train], y[train], classes[train], RIDGES)
+        models = LinearDetail(n_predictors, class_names).path(
+            x[train], y[train], classes[train], RIDGES, lambda share, done=done: tell((done + share) / names.size)
+        )
         for row, model in zip(squares, models, strict=True):
+            tell((done + 1) / names.size)
             row[test] = (model.predict(x[test], classes[test]) - y[test]) ** 2
     block = np.unique(blocks[:judged], return_inverse=True)[1].ravel()
     sums = np.stack([np.bincount(block, row) for row in squares])

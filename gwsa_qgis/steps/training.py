@@ -39,6 +39,10 @@ SEARCH_FOLDS = 3
 # The search of the recommended preset is about trees that add little to a linear part: so many samples settle it.
 MOST_SEARCHED_DETAILS = 5_000
 CONTRIBUTION_ROWS = 2_000
+# Models that judge the detail are fitted on so many samples at most, and the last one on all: of more, neighbours in space
+# and time say little that is new, and five such fits would take the time of five last ones.
+MOST_CROSS_VALIDATED = 1_000_000
+JUDGED_AT_ONCE = 2**16
 
 
 @dataclass
@@ -215,38 +219,45 @@ def train_recommended(
     if not found:
         report.warn("all supports are in one group, so that no detail can be judged: its weight is 0")
     tried = kept.numbers("candidates")
-    search = partial(settings.search, some, folds, report.part(0.0, 0.4), shallow=True, remember=tried)
+    search = partial(settings.search, some, folds, report.part(0.0, 0.1), shallow=True, remember=tried)
     parameters = kept.facts("search", search) if found else {}
     classes = [name for name in table.names if name]
     folds = folds_of(BLOCKS, data, settings.seed)
-    samples = (data.x, data.y, data.classes, data.blocks, folds, table.first)
-    ridge = kept.facts("penalty", lambda: {"ridge": choose_ridge(len(predictors), classes, *samples)})["ridge"]
+
+    def penalty() -> dict:
+        rows = _at_most(np.arange(data.size), [settings.seed, 5])
+        part, judged = data.take(rows), int(np.searchsorted(rows, table.first))
+        samples = (part.x, part.y, part.classes, part.blocks, folds[rows], judged)
+        return {"ridge": choose_ridge(len(predictors), classes, *samples, report.part(0.1, 0.2))}
+
+    ridge = kept.facts("penalty", penalty)["ridge"]
 
     def fit(rows: Samples, told: Reporter | None = None) -> DetailModel:
         model = DetailModel(LinearDetail(len(predictors), classes, ridge), settings.make(parameters))
         return model.fit(rows.x, rows.y, rows.classes, told)
 
-    def held(rows: Samples, folds: np.ndarray, fold: int, out: np.ndarray) -> np.ndarray:
-        judged = rows.take(slice(0, out.size)).take(out)
-        return fit(rows.take(folds != fold)).parts(judged.x, judged.classes)
+    def held(rows: Samples, folds: np.ndarray, fold: int, out: np.ndarray, told: Reporter) -> np.ndarray:
+        train = _at_most(np.flatnonzero(folds != fold), [settings.seed, 6, fold])
+        return _judge(fit(rows.take(train), told.part(0.0, 0.8)), rows, np.flatnonzero(out), told.part(0.8, 1.0))
 
     scales, judged_folds = _judged_scales(table, folds, settings)
-    parts = held_out(judged_folds, BLOCKS, partial(held, data, folds), kept, report.part(0.4, 0.7), columns=2)
+    parts = held_out(judged_folds, BLOCKS, partial(held, data, folds), kept, report.part(0.2, 0.6), columns=2)
     octaves = np.log2(table.spacings)
     weights = detail_weights(data.y, parts, data.classes, data.blocks, scales, octaves)
     parts = parts[: table.first]
     judged = {BLOCKS: Judged.of(first, _weighted(parts, first, weights), folds[: table.first], True)}
     others = [split for split in splits if split != BLOCKS]
     for number, split in enumerate(others):
-        told = report.part(0.7 + 0.2 * number / len(others), 0.7 + 0.2 * (number + 1) / len(others))
+        told = report.part(0.6 + 0.2 * number / len(others), 0.6 + 0.2 * (number + 1) / len(others))
         rows, size = _some_rows(table, split, settings)
         folds = folds_of(split, rows, settings.seed)
         parts = held_out(folds[:size], split, partial(held, rows, folds), kept, told, columns=2)
         rows = rows.take(slice(0, size))
         judged[split] = Judged.of(rows, _weighted(parts, rows, weights, split), folds[:size], True)
-    model = fit(data, report.part(0.9, 1.0))
+    model = fit(data, report.part(0.8, 1.0))
     result = Training({POOLED: model.trees}, linear=model.linear, weights=weights)
-    result.importances = model.linear.importances(first.x, first.classes, predictors)
+    some = first.take(_at_most(np.arange(first.size), [settings.seed, 7]))
+    result.importances = model.linear.importances(some.x, some.classes, predictors)
     result.explain(POOLED, first, inputs, settings)
     _score(result, judged, table.names, [DEVIATION, LEVEL])
     for name in table.names:
@@ -272,7 +283,7 @@ def _judged_scales(table: TrainingTable, folds: np.ndarray, settings: Settings) 
 def held_out(
     folds: np.ndarray,
     label: str,
-    estimate: Callable[[int, np.ndarray], np.ndarray],
+    estimate: Callable[[int, np.ndarray, Reporter], np.ndarray],
     kept: Kept,
     report: Reporter,
     columns: int = 0,
@@ -286,7 +297,8 @@ def held_out(
     label : str
         Name of the split, under which finished folds are kept.
     estimate : callable
-        ``estimate(fold, out)`` gives estimates of the samples `out` (bool), by a model that knows nothing of `fold`.
+        ``estimate(fold, out, report)`` gives estimates of the samples `out` (bool), by a model that knows nothing of
+        `fold`.
     columns : int
         Numbers that it gives for each sample; 0 for one alone.
 
@@ -299,15 +311,35 @@ def held_out(
     names = np.unique(folds[folds >= 0])
     for done, fold in enumerate(names):
         out = folds == fold
-        result[out] = kept.array(f"{label}, {done + 1} of {names.size}", partial(estimate, int(fold), out))
+        told = report.part(done / names.size, (done + 1) / names.size)
+        result[out] = kept.array(f"{label}, {done + 1} of {names.size}", partial(estimate, int(fold), out, told))
         report((done + 1) / names.size)
     return result
 
 
-def _held_levels(data: Samples, parameters: dict[int, dict], settings: Settings, _: int, out: np.ndarray) -> np.ndarray:
+def _at_most(rows: np.ndarray, seed: list[int]) -> np.ndarray:
+    """These rows, or as many random ones as models that judge are fitted on, in their order."""
+    if rows.size <= MOST_CROSS_VALIDATED:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, MOST_CROSS_VALIDATED, replace=False))
+
+
+def _judge(model: DetailModel, data: Samples, rows: np.ndarray, report: Reporter) -> np.ndarray:
+    """Both parts of the detail of some rows, (n_rows, 2)."""
+    result = np.empty((rows.size, 2))
+    for start in range(0, rows.size, JUDGED_AT_ONCE):
+        report(start / rows.size)
+        part = slice(start, start + JUDGED_AT_ONCE)
+        result[part] = model.parts(data.x[rows[part]], data.classes[rows[part]])
+    return result
+
+
+def _held_levels(
+    data: Samples, parameters: dict[int, dict], settings: Settings, _: int, out: np.ndarray, report: Reporter
+) -> np.ndarray:
     """Levels of held-out samples, by a model of at most `samples` others."""
     train, test = settings.draw(data.take(~out)), data.take(out)
-    return settings.make(parameters[int(test.classes[0])]).fit(train.x, train.y).predict(test.x)
+    return settings.make(parameters[int(test.classes[0])]).fit(train.x, train.y, report).predict(test.x)
 
 
 def _weighted(parts: np.ndarray, data: Samples, weights: DetailWeights, split: str = BLOCKS) -> np.ndarray:
