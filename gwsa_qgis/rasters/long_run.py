@@ -70,7 +70,8 @@ class LongRun:
                 entry = f"{name} {number}"
                 if known:
                     result = self._load(entry)
-                    replaying(min(1.0, (number + 1) / sum(finished)))
+                    if all(finished[:number]):
+                        replaying((number + 1) / sum(finished))
                 else:
                     window, result = next(fresh)
                     if len(windows) > 1:
