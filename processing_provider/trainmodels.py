@@ -88,7 +88,8 @@ class TrainModels(GwsaAlgorithm):
         self.add_number(
             "SAMPLES",
             "Samples for search and scores",
-            "Random samples of each class. Final models are fitted on all, and the recommended preset's blocks too.",
+            "Random samples of each class. Final models are fitted on all; the recommended preset's blocks judge all, by "
+            "models of at most a million samples.",
             200000,
             100,
         )

@@ -213,23 +213,10 @@ def train_recommended(
     data, first = table.samples, table.samples.take(slice(0, table.first))
     require_samples(first.size, "the model")
     report(0.0, f"Training on {data.size} deviations")
-    some = settings.draw(first, most=MOST_SEARCHED_DETAILS)
-    folds = group_folds(some.blocks, SEARCH_FOLDS, settings.seed)
-    found = folds.max() > 0
-    if not found:
-        report.warn("all supports are in one group, so that no detail can be judged: its weight is 0")
-    tried = kept.numbers("candidates")
-    search = partial(settings.search, some, folds, report.part(0.0, 0.1), shallow=True, remember=tried)
-    parameters = kept.facts("search", search) if found else {}
+    parameters = _search_trees(first, settings, kept, report.part(0.0, 0.1))
     classes = [name for name in table.names if name]
     folds = folds_of(BLOCKS, data, settings.seed)
-
-    def penalty() -> dict:
-        rows = _at_most(np.arange(data.size), [settings.seed, 5])
-        part, judged = data.take(rows), int(np.searchsorted(rows, table.first))
-        samples = (part.x, part.y, part.classes, part.blocks, folds[rows], judged)
-        return {"ridge": choose_ridge(len(predictors), classes, *samples, report.part(0.1, 0.2))}
-
+    penalty = partial(_penalty, table, len(predictors), classes, folds, settings, report.part(0.1, 0.2))
     ridge = kept.facts("penalty", penalty)["ridge"]
 
     def fit(rows: Samples, told: Reporter | None = None) -> DetailModel:
@@ -265,6 +252,32 @@ def train_recommended(
         weight = weights.of_class.get(name, weights.pooled)
         result.entries.append({"class": name, "model": POOLED, "weight": weight, "samples": size})
     return result
+
+
+def _search_trees(first: Samples, settings: Settings, kept: Kept, report: Reporter) -> dict:
+    """Parameters of the trees of the detail; the defaults where nothing can be held out."""
+    some = settings.draw(first, most=MOST_SEARCHED_DETAILS)
+    folds = group_folds(some.blocks, SEARCH_FOLDS, settings.seed)
+    if not folds.max() > 0:
+        report.warn("all supports are in one group, so that no detail can be judged: its weight is 0")
+        return {}
+    tried = kept.numbers("candidates")
+    return kept.facts("search", partial(settings.search, some, folds, report, shallow=True, remember=tried))
+
+
+def _penalty(
+    table: TrainingTable,
+    n_predictors: int,
+    classes: list[int],
+    folds: np.ndarray,
+    settings: Settings,
+    report: Reporter,
+) -> dict:
+    """Penalty of the linear part, as it is kept."""
+    rows = _at_most(np.arange(table.samples.size), [settings.seed, 5])
+    some, judged = table.samples.take(rows), int(np.searchsorted(rows, table.first))
+    samples = (some.x, some.y, some.classes, some.blocks, folds[rows], judged)
+    return {"ridge": choose_ridge(n_predictors, classes, *samples, report)}
 
 
 def _judged_scales(table: TrainingTable, folds: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:

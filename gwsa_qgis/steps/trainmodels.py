@@ -126,7 +126,8 @@ def trainmodels(
     block_degrees : float
         Side of the spatial blocks; 0 takes groups of neighbouring supports as they are.
     samples : int
-        Random samples (a class) for search and scores. The recommended preset's spatial blocks use all.
+        Random samples (a class) for search and scores. The recommended preset's spatial blocks judge all, by models of at
+        most a million others; its last model is fitted on all.
     search_iterations : int
         Candidates of the randomised search; 0 for default parameters.
     seed : int

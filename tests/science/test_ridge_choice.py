@@ -1,7 +1,9 @@
 """The penalty chosen on held-out blocks."""
 
 import numpy as np
+import pytest
 
+from gwsa_qgis.errors import Cancelled
 from gwsa_qgis.science.linear_detail import RIDGE, LinearDetail
 from gwsa_qgis.science.ridge_choice import RIDGES, choose_ridge
 
@@ -47,3 +49,17 @@ def test_coefficients_solve_the_penalised_least_squares():
     penalty[level] *= np.sqrt(8.0)
     found = np.linalg.lstsq(np.vstack([terms / scale, penalty]), np.append(y, np.zeros(len(scale))), rcond=None)[0]
     np.testing.assert_allclose(model.coefficients.ravel(), found / scale, rtol=1e-5, atol=1e-7)
+
+
+def test_the_choice_tells_how_far_it_is_and_is_cancelled():
+    x, y, classes, blocks, folds = made_up(1.0)
+    told = []
+    chosen = choose_ridge(3, [], x, y, classes, blocks, folds, len(y), told.append)
+    assert chosen == choose_ridge(3, [], x, y, classes, blocks, folds, len(y))
+    assert told == sorted(told) and told[0] >= 0 and told[-1] == 1
+
+    def cancel(share):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        choose_ridge(3, [], x, y, classes, blocks, folds, len(y), cancel)

@@ -166,6 +166,27 @@ def test_a_stopped_training_goes_on_and_gives_the_same_bytes(downscaling_region,
     assert {path.name for path in tmp_path.iterdir()} == {"m.gwsa", "whole.gwsa"}
 
 
+def test_with_many_samples_models_that_judge_are_fitted_on_some_and_the_last_on_all(
+    downscaling_region, tmp_path, monkeypatch
+):
+    from gwsa_qgis.science.detail_model import DetailModel
+    from gwsa_qgis.steps import training
+
+    monkeypatch.setitem(DEFAULTS["xgboost"], "n_estimators", 3)
+    region, sizes, fit = downscaling_region, [], DetailModel.fit
+    options = {"aquifers": region.classes_coarse, "mascons": region.mascons, "splits": ["blocks"], **QUICK}
+    whole = trainmodels(region.target, region.coarse, tmp_path / "whole.gwsa", **options)
+    monkeypatch.setattr(DetailModel, "fit", lambda model, x, *given: sizes.append(len(x)) or fit(model, x, *given))
+    monkeypatch.setattr(training, "MOST_CROSS_VALIDATED", 500)
+    monkeypatch.setattr(training, "JUDGED_AT_ONCE", 64)
+    result = trainmodels(region.target, region.coarse, tmp_path / "some.gwsa", **options)
+    assert set(sizes[:-1]) == {500}
+    assert sizes[-1] >= result.samples == whole.samples > 500
+    judged = {row.split: row.scores.n for row in result.rows if row.class_name == "all"}
+    assert judged == {row.split: row.scores.n for row in whole.rows if row.class_name == "all"}  # all are judged
+    assert result.blocked_r2 == pytest.approx(whole.blocked_r2, abs=0.15)
+
+
 def test_other_options_start_afresh(downscaling_region, tmp_path, monkeypatch):
     monkeypatch.setitem(DEFAULTS["xgboost"], "n_estimators", 3)
     region, said = downscaling_region, []
