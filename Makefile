@@ -1,7 +1,8 @@
 # Every target does all its own set-up; a second call goes straight to work.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-long fuzz lint format zip bench styles models docs resources clean
+.PHONY: help setup install demo test test-long fuzz test-next lint format zip bench \
+	styles models docs translations screenshots resources clean
 
 BIN := .venv/bin
 export QT_QPA_PLATFORM ?= offscreen
@@ -27,11 +28,15 @@ test: install ## run the tests
 test-long: install ## run the slow tests too
 	@$(BIN)/pytest
 
+test-next: ## run the tests on the QGIS of Debian sid, in a Debian of its own (root; fetches 1 GB)
+	@sh scripts/test_next.sh
+
 lint: setup ## check style, names, docstrings, and what the plugin repository's gate checks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/bandit -q -r gwsa_qgis processing_provider
 	@! grep -rnE "^ *(import|from) PyQt[56]" --include=*.py gwsa_qgis processing_provider scripts tests
+	@$(BIN)/python scripts/check_enums.py
 
 format: setup ## format the code
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .
@@ -53,6 +58,13 @@ models: install ## rebuild the bundled models
 
 docs: install ## rebuild the pages of the algorithms
 	@$(BIN)/python scripts/build_docs.py
+
+translations: install ## collect all texts for translators in build/gwsa.ts
+	@$(BIN)/python scripts/build_translations.py
+
+screenshots: install ## drive a real QGIS window through the tutorial, take its pictures
+	@sh scripts/setup.sh window
+	@$(BIN)/python scripts/real_window.py
 
 resources: ## build/resources.rcc from resources.qrc (needs Qt's rcc)
 	@mkdir -p build && rcc --binary resources.qrc -o build/resources.rcc

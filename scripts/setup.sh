@@ -46,7 +46,7 @@ install_qgis() {
 install_system_packages() {
     command -v dpkg-query >/dev/null || return 0
     missing=""
-    for package in python3-venv python3-gdal python3-numpy python3-scipy python3-matplotlib gdal-bin libopenblas0-pthread; do
+    for package in "$@"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
     done
     [ -n "$missing" ] || return 0
@@ -78,5 +78,7 @@ for name in ("numpy", "scipy", "matplotlib"):
 }
 
 [ "$(qgis_version)" -ge 34000 ] || install_qgis
-install_system_packages
+install_system_packages python3-venv python3-gdal python3-numpy python3-scipy python3-matplotlib gdal-bin libopenblas0-pthread
+# `setup.sh window`: what a window without a screen needs as well.
+[ "${1:-}" != window ] || install_system_packages xvfb xauth fonts-open-sans
 make_environment

@@ -42,11 +42,36 @@ def test_zip_has_one_folder_and_what_the_repository_asks_for(plugin_zip):
     assert plugin_zip.stat().st_size < 2_000_000
 
 
+def test_zip_passes_the_scans_of_the_plugin_repository(unpacked):
+    """The scans as the repository runs them: no finding, not even a note."""
+    folder = unpacked / "gwsa_qgis"
+    files = [str(path) for path in folder.rglob("*.py")]
+    scans = {
+        "bandit": ["bandit", "-q", "-r", str(folder)],
+        "flake8": ["flake8", "--max-line-length=120", "--config", str(folder / ".flake8"), *files],
+    }
+    for name, (module, *arguments) in scans.items():
+        done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, ""), f"{name}: {done.stdout}"
+    command = [sys.executable, "-m", "detect_secrets", "scan", "--all-files", "."]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["results"] == {}
+
+
+def test_zip_holds_no_program_and_no_hidden_file(plugin_zip):
+    for entry in zipfile.ZipFile(plugin_zip).infolist():
+        name = entry.filename.rpartition("/")[2]
+        assert not entry.external_attr >> 16 & 0o111, entry.filename
+        assert not name.startswith(".") or name == ".flake8", entry.filename
+        assert not name.endswith((".exe", ".dll", ".so", ".dylib", ".bat", ".sh", ".ps1", ".cmd")), entry.filename
+
+
 def test_metadata_is_complete(unpacked):
     metadata = configparser.ConfigParser()
     metadata.read(unpacked / "gwsa_qgis" / "metadata.txt", encoding="utf-8")
     general = metadata["general"]
     wanted = ("name", "description", "about", "version", "author", "email", "repository", "tracker", "icon", "license")
+    wanted += ("homepage", "tags", "category", "qgisMaximumVersion", "experimental", "deprecated")
     assert all(general.get(key) for key in wanted)
     assert general["qgisMinimumVersion"] == "3.40"
     assert general.getboolean("hasProcessingProvider")
