@@ -11,6 +11,7 @@ class GwsaPlugin:
     def __init__(self, iface: object) -> None:
         self._iface = iface
         self._provider = None
+        self._translator = None
         self._actions: list = []
         self._menu = None
 
@@ -18,11 +19,13 @@ class GwsaPlugin:
         """Register the provider; called with and without a window."""
         from gwsa_qgis.processing_provider.dependencies import append_dependencies
         from gwsa_qgis.processing_provider.provider import GwsaProvider
+        from gwsa_qgis.processing_provider.translation import install_translator
 
         append_dependencies()
+        self._translator = install_translator()
         self._provider = GwsaProvider()
         QgsApplication.processingRegistry().addProvider(self._provider)
-        # Models name algorithms of this provider, which are known only now; without this they have no outputs.
+        # Only now: models name algorithms of this provider, and would have no outputs before it is registered.
         self._provider.refreshAlgorithms()
 
     def initGui(self) -> None:  # noqa: N802
@@ -50,3 +53,6 @@ class GwsaPlugin:
         if self._provider is not None:
             QgsApplication.processingRegistry().removeProvider(self._provider)
             self._provider = None
+        if self._translator is not None:
+            QgsApplication.removeTranslator(self._translator)
+            self._translator = None

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gwsa_qgis.processing_provider.layers import prepare_loaded_layer
-from gwsa_qgis.processing_provider.values import Values, describe_refusal
+from gwsa_qgis.processing_provider.translation import tr
+from gwsa_qgis.processing_provider.values import Values, describe_refusal, open_rasters
 from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
@@ -25,7 +26,6 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
 )
-from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
 from gwsa_qgis.errors import Cancelled, GwsaError
@@ -54,11 +54,6 @@ GROUPS = {
     "analyse": "Analyse",
     "tools": "Tools",
 }
-
-
-def tr(text: str) -> str:
-    """Translate a user's text."""
-    return QCoreApplication.translate("gwsa", text)
 
 
 class GwsaAlgorithm(QgsProcessingAlgorithm):
@@ -261,6 +256,7 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
     # Running ------------------------------------------------------------------------------------------------
 
     def checkParameterValues(self, parameters: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
+        open_rasters(self.parameterDefinitions(), parameters, context)
         accepted, message = super().checkParameterValues(parameters, context)
         if accepted:
             return True, message

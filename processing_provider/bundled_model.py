@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from qgis.core import QgsProcessingModelAlgorithm
+from gwsa_qgis.processing_provider.translation import tr
+from gwsa_qgis.processing_provider.values import open_rasters
+from qgis.core import QgsProcessingContext, QgsProcessingModelAlgorithm
 from qgis.PyQt.QtGui import QIcon
 
 
@@ -24,12 +27,36 @@ class BundledModel(QgsProcessingModelAlgorithm):
         self.path, self._icon_path = path, icon_path
         self.readable = self.fromFile(str(path))
         self.setSourceFilePath(str(path))
+        self._translate()
+
+    def _translate(self) -> None:
+        """Put the model's own texts into the user's language."""
+        content = self.helpContent()
+        translated = {key: tr(text) if isinstance(text, str) else text for key, text in content.items()}
+        if translated != content:
+            self.setHelpContent(translated)
+        for definition in self.parameterDefinitions():
+            if not definition.isDestination() and tr(definition.description()) != definition.description():
+                own = definition.clone()
+                own.setDescription(tr(own.description()))
+                own.setHelp(tr(own.help()))
+                self.updateModelParameter(own)
 
     def createInstance(self) -> BundledModel:
         return BundledModel(self.path, self._icon_path)
 
     def name(self) -> str:
         return self.path.stem.replace("_", "")
+
+    def checkParameterValues(self, parameters: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
+        open_rasters(self.parameterDefinitions(), parameters, context)
+        return super().checkParameterValues(parameters, context)
+
+    def displayName(self) -> str:
+        return tr(super().displayName())
+
+    def group(self) -> str:
+        return tr(super().group())
 
     def icon(self) -> QIcon:
         return QIcon(self._icon_path)

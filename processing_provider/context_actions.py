@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gwsa_qgis.processing_provider.base import tr
+from gwsa_qgis.processing_provider.translation import tr
 from processing.gui.ContextAction import ContextAction
 from qgis.core import QgsProcessingModelAlgorithm
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gwsa_qgis.processing_provider.base import ICONS, tr
+from gwsa_qgis.processing_provider.base import ICONS
+from gwsa_qgis.processing_provider.translation import tr
 from qgis.core import (
     Qgis,
     QgsApplication,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gwsa_qgis.processing_provider.base import tr
 from gwsa_qgis.processing_provider.layers import STYLES, band_months, dress, month_range
+from gwsa_qgis.processing_provider.translation import tr
 from qgis.core import (
     Qgis,
     QgsCoordinateReferenceSystem,

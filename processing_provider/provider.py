@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from gwsa_qgis.processing_provider.base import ICONS, PACKAGES, install_hint, missing_packages, tr
+from gwsa_qgis.processing_provider.base import ICONS, PACKAGES, install_hint, missing_packages
 from gwsa_qgis.processing_provider.bundled_model import BundledModel
-from qgis.core import QgsProcessingProvider
+from gwsa_qgis.processing_provider.translation import tr
+from qgis.core import QgsApplication, QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from gwsa_qgis import __version__
@@ -75,6 +76,8 @@ class GwsaProvider(QgsProcessingProvider):
         return install_hint(missing) if missing else ""
 
     def loadAlgorithms(self) -> None:
+        if QgsApplication.processingRegistry().providerById(self.id()) is None:
+            return  # models find no algorithm of a provider that is not registered yet; the plugin refreshes then
         for module, name in ALGORITHMS:
             algorithm = getattr(import_module(f"gwsa_qgis.processing_provider.{module}"), name)
             self.addAlgorithm(algorithm())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gwsa_qgis.processing_provider.base import GwsaAlgorithm, tr
+from gwsa_qgis.processing_provider.base import GwsaAlgorithm
+from gwsa_qgis.processing_provider.translation import tr
 from gwsa_qgis.processing_provider.values import Values
 from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProcessingOutputFile
 
