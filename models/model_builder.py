@@ -37,8 +37,9 @@ class Builder:
     def __init__(self, name: str, label: str, group: str, help: dict[str, str]) -> None:
         self.model = QgsProcessingModelAlgorithm(label, group)
         self.model.setName(label)
-        self._file_name, self._inputs, self._rows = name, 0, {}
-        self.model.setHelpContent(help)
+        self._file_name, self._rows = name, {}
+        self._inputs: list[str] = []
+        self._help = dict(help)
 
     def input(self, parameter: QgsProcessingParameterDefinition, help: str, advanced: bool = False) -> Input:
         """Add a parameter of the model."""
@@ -46,9 +47,10 @@ class Builder:
         if advanced:
             parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
         component = QgsProcessingModelParameter(parameter.name())
-        component.setPosition(QPointF(0, ROW * self._inputs))
+        component.setPosition(QPointF(0, ROW * len(self._inputs)))
         component.setSize(QSizeF(200, 30))
-        self._inputs += 1
+        self._inputs.append(parameter.name())
+        self._help[parameter.name()] = help
         self.model.addModelParameter(parameter, component)
         return Input(parameter.name())
 
@@ -111,6 +113,9 @@ class Builder:
 
     def save(self, folder: Path) -> Path:
         """Write the .model3 file."""
+        self.model.setHelpContent(self._help)
+        # The dialog lists inputs in the order of work, not of the alphabet.
+        self.model.setParameterOrder(self._inputs)
         self.model.updateDestinationParameters()
         path = folder / f"{self._file_name}.model3"
         if not self.model.toFile(str(path)):
