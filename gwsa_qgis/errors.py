@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class GwsaError(Exception):
     """Base of all errors that a user's input can cause.
@@ -23,7 +25,8 @@ class GwsaError(Exception):
 
 def reason_of(error: object) -> str:
     """What another library says of an error, in one line without a full stop, to be quoted in a problem."""
-    return " ".join(str(error).split())[:200].rstrip(" .,:;")
+    text = re.sub(r"[.!?](\)?) +(?=[A-Z])", r"\1: ", " ".join(str(error).split()))  # of several sentences, one
+    return text[:200].rstrip(" .,:;")
 
 
 class InvalidParameter(GwsaError):

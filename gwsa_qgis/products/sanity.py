@@ -20,7 +20,7 @@ class Figures:
     def add(self, values: np.ndarray) -> None:
         """Take the finite ones of `values` into account."""
         finite = np.isfinite(values)
-        count = np.count_nonzero(finite)
+        count = int(np.count_nonzero(finite))  # numpy 2 counts in its own integers, which JSON does not take
         if not count:
             return
         if count < values.size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from gwsa_qgis.errors import GwsaError, OutputNotWritable, UnreadableInput, reason_of
 from gwsa_qgis.rasters.gdal_setup import gdal
 from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.tiff_check import missing_bytes
 from gwsa_qgis.rasters.writing import replacing, require_space
 
 TILE = 256
@@ -294,6 +296,7 @@ def create_raster(
                 writer.describe(grid, nodata, descriptions, unit, metadata or {})
                 yield writer
                 writer.close()
+                _require_whole(temporary)
             except RuntimeError as error:
                 # Frames of GDAL's own Python code would hold the dataset until long after.
                 traceback.clear_frames(error.__traceback__)
@@ -307,6 +310,16 @@ def create_raster(
                 f"{path} cannot be written ({reason_of(error) or 'GDAL gives no reason'})",
                 "give a folder with permission and free space",
             ) from error
+
+
+def _require_whole(path: Path) -> None:
+    """Raise RuntimeError when the disk did not take the whole of a file, which not every GDAL tells."""
+    try:
+        missing = missing_bytes(path)
+    except (OSError, struct.error, KeyError) as error:
+        raise RuntimeError("the disk did not take the whole file") from error
+    if missing:
+        raise RuntimeError(f"the disk did not take the last {missing} bytes")
 
 
 def quick_compression() -> list[str]:

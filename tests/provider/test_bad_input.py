@@ -254,6 +254,7 @@ def own_profile() -> dict[str, str]:
         "QGIS_CUSTOM_CONFIG_PATH": str(BUILD / "profile"),
         "QT_QPA_PLATFORM": "offscreen",
         "OMP_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "ignore::DeprecationWarning",  # QGIS's own, under a newer Python
     }
 
 
