@@ -8,7 +8,7 @@ from typing import Any
 
 from gwsa_qgis.processing_provider.layers import prepare_loaded_layer
 from gwsa_qgis.processing_provider.translation import tr
-from gwsa_qgis.processing_provider.values import Values, describe_refusal, open_rasters
+from gwsa_qgis.processing_provider.values import Values, describe_refusal
 from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
@@ -256,7 +256,6 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
     # Running ------------------------------------------------------------------------------------------------
 
     def checkParameterValues(self, parameters: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
-        open_rasters(self.parameterDefinitions(), parameters, context)
         accepted, message = super().checkParameterValues(parameters, context)
         if accepted:
             return True, message

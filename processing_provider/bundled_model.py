@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from gwsa_qgis.processing_provider.translation import tr
-from gwsa_qgis.processing_provider.values import open_rasters
-from qgis.core import QgsProcessingContext, QgsProcessingModelAlgorithm
+from qgis.core import QgsProcessingModelAlgorithm
 from qgis.PyQt.QtGui import QIcon
 
 
@@ -47,10 +45,6 @@ class BundledModel(QgsProcessingModelAlgorithm):
 
     def name(self) -> str:
         return self.path.stem.replace("_", "")
-
-    def checkParameterValues(self, parameters: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:
-        open_rasters(self.parameterDefinitions(), parameters, context)
-        return super().checkParameterValues(parameters, context)
 
     def displayName(self) -> str:
         return tr(super().displayName())

@@ -12,7 +12,6 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
-    QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFile,
     QgsProcessingParameterMultipleLayers,
@@ -79,7 +78,6 @@ class Values:
 
     def layers(self, name: str) -> list[str]:
         """Sources of several layers, in the order given."""
-        open_rasters([self._algorithm.parameterDefinition(name)], self._parameters, self._context)
         given = self._algorithm.parameterAsLayerList(self._parameters, name, self._context)
         wanted = self._parameters.get(name) or []
         if isinstance(wanted, list) and len(given) != len(wanted):
@@ -139,7 +137,6 @@ class Values:
         from qgis.core import QgsCoordinateReferenceSystem
 
         degrees = QgsCoordinateReferenceSystem("EPSG:4326")
-        open_rasters([self._algorithm.parameterDefinition(name)], self._parameters, self._context)
         box = self._algorithm.parameterAsExtent(self._parameters, name, self._context, degrees)
         return box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()
 
@@ -176,28 +173,6 @@ class Values:
             path = QgsProcessingUtils.generateTempFilename(name.lower(), self._context)
         self.outputs[name] = str(Path(path))
         return self.outputs[name]
-
-
-def open_rasters(
-    definitions: list[QgsProcessingParameterDefinition], parameters: dict[str, Any], context: QgsProcessingContext
-) -> None:
-    """Open the rasters that parameters name by path, as rasters, before QGIS does.
-
-    QGIS tries lists of layers and layers of extents as vector layers first, and writes a warning for each into the
-    message log; a layer that the context holds already is not opened again.
-    """
-    hint = QgsProcessingUtils.LayerHint.Raster
-    for definition in definitions:
-        value = parameters.get(definition.name())
-        if isinstance(definition, QgsProcessingParameterMultipleLayers):
-            wanted = definition.layerType() == QgsProcessing.SourceType.TypeRaster
-        else:
-            wanted = isinstance(definition, (QgsProcessingParameterExtent, QgsProcessingParameterRasterLayer))
-        if not wanted or definition.isDestination():
-            continue
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, str) and item and Path(item).is_file():
-                QgsProcessingUtils.mapLayerFromString(item, context, True, hint)
 
 
 def describe_unreadable(name: str, value: object, kind: str) -> str:

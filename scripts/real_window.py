@@ -19,8 +19,17 @@ ROOT = Path(__file__).resolve().parents[1]
 WINDOW = ROOT / "build" / "window"
 PICTURES = ROOT / "docs" / "pictures"
 STEPS = ("install", "sample", "chain", "trend", "basins", "modeler", "batch")
-# Complaints of the machine, not of the plugin: no network, no sound, no user session.
-STRANGERS = ("Network", "qt.", "Auth")
+# Complaints of the machine, not of the plugin: no network, no user session.
+STRANGERS = ("Network", "Auth")
+
+
+def is_strange(message: dict) -> bool:
+    """Whether a message is of the machine, or of QGIS itself.
+
+    QGIS tries each raster of a list, and of an extent, as a vector layer first, whoever's algorithm takes it.
+    """
+    tried = message["tag"] == "OGR" and message["text"].startswith("Cannot open ") and ".tif" in message["text"]
+    return tried or message["tag"].startswith(STRANGERS)
 
 
 def prepare() -> Path:
@@ -71,7 +80,7 @@ def main() -> None:
         raise SystemExit(f"QGIS ended before the tour did:\n{log.read_text()[-3000:]}")
     answer = json.loads(report.read_text())
     print(json.dumps({"seconds": answer["seconds"], "notes": answer["notes"]}, indent=2))
-    complaints = [m for m in answer["messages"] if not m["tag"].startswith(STRANGERS)]
+    complaints = [m for m in answer["messages"] if not is_strange(m)]
     for message in complaints:
         print(f"{message['level']} [{message['tag']}] {message['text']}")
     if answer["failure"] or complaints:
