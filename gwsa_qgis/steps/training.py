@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -182,7 +182,7 @@ def train_published(
         result.explain(key, own, inputs, settings)
         result.entries.append({"class": name, "model": key, "weight": 1.0, "samples": own.size})
     if CLASSES in splits:
-        some = _joined(drawn)
+        some = Samples.together(drawn)
         folds = folds_of(CLASSES, some, settings.seed)
         fit = partial(_held_levels, some, parameters, settings)
         judged[CLASSES].append(
@@ -395,14 +395,3 @@ def _score(result: Training, judged: dict[str, Judged], names: Sequence[int], qu
 def _rows_of_class(data: Samples, name: int) -> slice:
     """Rows of a class in samples that are sorted by class."""
     return slice(*np.searchsorted(data.classes, [name, name + 1]).tolist())
-
-
-def _joined(parts: Sequence[Samples]) -> Samples:
-    """Samples one after the other."""
-    return (
-        parts[0] if len(parts) == 1 else Samples(*(np.concatenate(c) for c in zip(*map(_columns, parts), strict=True)))
-    )
-
-
-def _columns(data: Samples) -> list[np.ndarray]:
-    return [getattr(data, part.name) for part in fields(Samples)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -54,6 +55,11 @@ class Samples:
         """A table to be filled."""
         kinds = (np.float32, np.float32, np.int32, np.int32, np.int32, np.int16)
         return cls(np.empty((size, n_inputs), np.float32), *(np.empty(size, kind) for kind in kinds))
+
+    @staticmethod
+    def together(parts: Sequence[Samples]) -> Samples:
+        """Samples one after the other."""
+        return Samples(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(Samples)))
 
     def take(self, rows: np.ndarray | slice) -> Samples:
         """Chosen rows; those of a slice are not copied."""
