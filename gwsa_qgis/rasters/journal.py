@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gwsa_qgis.errors import GwsaError, OutputNotWritable
 from gwsa_qgis.progress import Reporter
-from gwsa_qgis.rasters.writing import apart, make_folder, remove, write_text
+from gwsa_qgis.rasters.writing import apart, make_folder, marked, remove, write_text
 
 SUFFIX = ".gwsa-part"
 RECORD, LOCK = "journal.json", "lock"
@@ -127,7 +127,7 @@ def journalled(path: str | Path, fingerprint: Mapping[str, object], report: Repo
     path = Path(path)
     make_folder(path.parent)
     folder = path.with_name(f".{path.name}{SUFFIX}")
-    with _locked(folder, path):
+    with _locked(folder, path), marked(path):
         journal = Journal(folder, fingerprint)
         done = False
         try:

@@ -18,7 +18,7 @@ from gwsa_qgis.errors import OutputNotWritable, UnreadableInput
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.journal import Journal, describe_file, journalled
 from gwsa_qgis.rasters.windows import Window
-from gwsa_qgis.rasters.writing import WRITE_FAULTS, marked, together
+from gwsa_qgis.rasters.writing import WRITE_FAULTS, together
 
 Paths = str | Path | None | Sequence[str | Path]
 
@@ -142,7 +142,7 @@ def long_run(
         If an input changed while it was read.
     """
     fingerprint = _fingerprint(step, inputs, settings)
-    with journalled(output, fingerprint, report) as journal, marked(output), together() as outputs:
+    with journalled(output, fingerprint, report) as journal, together() as outputs:
         yield LongRun(journal, outputs, fingerprint, report)
         now = _fingerprint(step, inputs, settings)
         changed = [name for name in inputs if now[name] != fingerprint[name]]

@@ -65,7 +65,7 @@ def scale_drift(
     """
     size = np.asarray(octaves, np.float64)
     block, at = np.unique(blocks, return_inverse=True)
-    at = at.ravel() + block.size * np.asarray(scale)
+    at = at.ravel() + block.size * np.asarray(scale, np.int64)  # numbers of scales may be of one byte
     products, squares = (
         np.bincount(at, term, size.size * block.size).reshape(size.size, block.size)
         for term in (actual * detail, detail**2)
