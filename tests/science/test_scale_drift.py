@@ -30,6 +30,14 @@ def test_slopes_of_each_scale_are_those_of_least_squares():
         assert slope == pytest.approx(np.linalg.lstsq(data[1][own, None], data[0][own], rcond=None)[0][0], rel=1e-12)
 
 
+def test_numbers_of_scales_of_one_byte_hold_many_blocks():
+    actual, detail, blocks, scale = several_scales((0.6, 0.8, 1.0))
+    blocks = 2 * blocks + np.arange(blocks.size) % 2
+    small = scale_drift(actual, detail, blocks, scale.astype(np.int8), OCTAVES)
+    assert small == scale_drift(actual, detail, blocks, scale, OCTAVES)
+    assert small.slopes[2] > 0.9
+
+
 def test_a_slope_that_falls_is_followed_down():
     found = scale_drift(*several_scales((0.6, 0.8, 1.0)), OCTAVES)
     assert found.change == pytest.approx(-0.4 * OCTAVES_TO_FINE, abs=0.03)
