@@ -23,11 +23,16 @@ class Accumulate(GwsaAlgorithm):
         self.add_raster("INPUT", "Monthly stack", "Monthly sums, for example precipitation in mm.")
         self.add_raster_output("OUTPUT", "Accumulated", "Sum since the first month.", "sequential")
         self.add_memory()
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.accumulate import accumulate
 
         accumulate(
-            values.raster("INPUT"), values.output("OUTPUT"), memory_mb=values.integer("MEMORY"), progress=progress
+            values.raster("INPUT"),
+            values.output("OUTPUT"),
+            memory_mb=values.integer("MEMORY"),
+            workers=values.threads(),
+            progress=progress,
         )
         return {}

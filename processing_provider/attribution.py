@@ -76,6 +76,7 @@ class Attribution(GwsaAlgorithm):
         self.add_figure("DECREASING_SHARE", "Area with significant decrease of the residual (%)")
         self.add_figure("INCREASING_SHARE", "Area with significant increase of the residual (%)")
         self.add_memory()
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.attribution import attribution
@@ -97,6 +98,7 @@ class Attribution(GwsaAlgorithm):
             correction=values.choice("CORRECTION"),
             deseasonalise=values.flag("DESEASONALISE"),
             memory_mb=values.integer("MEMORY"),
+            workers=values.threads(),
             progress=progress,
         )
         shares = result.area_shares

@@ -253,6 +253,10 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
         help = "The step works in windows that stay within this budget, whatever the size of the map."
         self.add_number("MEMORY", "Memory budget (MB)", help, default=512, minimum=16)
 
+    def add_threads(self) -> None:
+        """Add THREADS, which `Values.threads` reads."""
+        self.add_number("THREADS", "Threads", "0 takes all cores; the result is the same.", 0, 0)
+
     # Running ------------------------------------------------------------------------------------------------
 
     def checkParameterValues(self, parameters: dict[str, Any], context: QgsProcessingContext) -> tuple[bool, str]:

@@ -81,6 +81,7 @@ class BasinReport(GwsaAlgorithm):
         self.add_figure("BASINS_READ", "Basins")
         self.add_figure("BASINS_WITHOUT_VALUES", "Basins without values")
         self.add_memory()
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.basinreport import basinreport
@@ -100,6 +101,7 @@ class BasinReport(GwsaAlgorithm):
             level=values.number("LEVEL"),
             minimum_years=values.integer("MINIMUM_YEARS"),
             memory_mb=values.integer("MEMORY"),
+            workers=values.threads(),
             progress=progress,
         )
         return {"BASINS_READ": len(result.figures.basins), "BASINS_WITHOUT_VALUES": result.without_values}

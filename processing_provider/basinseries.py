@@ -104,6 +104,7 @@ class BasinSeries(GwsaAlgorithm):
         self.add_figure("BASINS_READ", "Basins")
         self.add_figure("BASINS_WITHOUT_VALUES", "Basins without values")
         self.add_memory()
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.basinseries import basinseries
@@ -124,6 +125,7 @@ class BasinSeries(GwsaAlgorithm):
             minimum_share=values.number("MINIMUM_SHARE"),
             charts=values.integer("CHARTS"),
             memory_mb=values.integer("MEMORY"),
+            workers=values.threads(),
             progress=progress,
         )
         return {"BASINS_READ": result.basins, "BASINS_WITHOUT_VALUES": result.without_values}

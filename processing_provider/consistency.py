@@ -40,6 +40,7 @@ class Consistency(GwsaAlgorithm):
         self.add_figure("CC", "Correlation, all months")
         self.add_figure("RMSE", "RMSE, all months (cm)")
         self.add_memory()
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.consistency import consistency
@@ -53,6 +54,7 @@ class Consistency(GwsaAlgorithm):
             report=values.output_file("REPORT"),
             difference=values.output("DIFFERENCE"),
             memory_mb=values.integer("MEMORY"),
+            workers=values.threads(),
             progress=progress,
         )
         scores = result.mascon_monthly or result.monthly

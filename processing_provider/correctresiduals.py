@@ -66,6 +66,7 @@ class CorrectResiduals(GwsaAlgorithm):
         self.add_figure("CLOSURE_RMSE_AFTER", "Closure RMSE after (cm)")
         self.add_figure("CLOSURE_MAX_AFTER", "Largest closure difference after (cm)")
         self.add_memory()
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.correctresiduals import correctresiduals
@@ -80,6 +81,7 @@ class CorrectResiduals(GwsaAlgorithm):
             tolerance=values.number("TOLERANCE"),
             mascons=values.raster("MASCONS"),
             memory_mb=values.integer("MEMORY"),
+            workers=values.threads(),
             progress=progress,
         )
         return {

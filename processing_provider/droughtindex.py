@@ -76,6 +76,7 @@ class DroughtIndex(GwsaAlgorithm):
         self.add_figure("DROUGHT_SHARE", "Area and time in moderate drought or worse (%)")
         self.add_figure("WORST_SHARE", "Largest area in moderate drought or worse in a month (%)")
         self.add_memory()
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.droughtindex import droughtindex
@@ -93,6 +94,7 @@ class DroughtIndex(GwsaAlgorithm):
             minimum_years=values.integer("MINIMUM_YEARS"),
             detrend=values.flag("DETREND"),
             memory_mb=values.integer("MEMORY"),
+            workers=values.threads(),
             progress=progress,
         )
         return {"DROUGHT_SHARE": result.drought_share, "WORST_SHARE": result.worst_share}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from gwsa_qgis.processing_provider.base import GwsaAlgorithm
@@ -103,7 +102,7 @@ class FillGaps(GwsaAlgorithm):
             optional=True,
         )
         self.add_report("Errors in hidden months by method, map and class; series of chosen and of the worst cells.")
-        self.add_number("THREADS", "Threads", "0 takes all cores; the result is the same.", 0, 0)
+        self.add_threads()
         self.add_figure("DISTINCT_SERIES", "Distinct series that were solved")
         self.add_figure("TOO_SHORT", "Cells with too few observed months")
         self.add_memory()
@@ -130,7 +129,7 @@ class FillGaps(GwsaAlgorithm):
             classes=values.raster("CLASSES"),
             points=values.vector("POINTS"),
             memory_mb=values.integer("MEMORY"),
-            workers=values.integer("THREADS") or os.cpu_count() or 1,
+            workers=values.threads(),
             progress=progress,
         )
         return {"DISTINCT_SERIES": result.distinct, "TOO_SHORT": result.too_short}

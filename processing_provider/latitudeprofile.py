@@ -62,6 +62,7 @@ class LatitudeProfile(GwsaAlgorithm):
         self.add_figure("HIGHEST_MEAN", "Mean of the highest band")
         self.add_figure("HIGHEST_LATITUDE", "Latitude of the highest band (degrees)")
         self.add_memory()
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.latitudeprofile import latitudeprofile
@@ -75,6 +76,7 @@ class LatitudeProfile(GwsaAlgorithm):
             periods=values.text("PERIODS") or "",
             minimum_share=values.number("MINIMUM_SHARE"),
             memory_mb=values.integer("MEMORY"),
+            workers=values.threads(),
             progress=progress,
         )
         low, high = result.lowest, result.highest

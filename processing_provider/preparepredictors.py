@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from gwsa_qgis.processing_provider.base import GwsaAlgorithm
@@ -50,7 +49,7 @@ class PreparePredictors(GwsaAlgorithm):
             10,
             0,
         )
-        self.add_number("THREADS", "Threads", "0 takes all cores; the files are the same.", 0, 0)
+        self.add_threads()
         self.add_folder_output("FINE", "Fine predictors", "Folder with one GeoTIFF a predictor on the fine grid.")
         self.add_folder_output("COARSE", "Coarse predictors", "The same on the coarse grid.")
         self.add_file_output(
@@ -78,7 +77,7 @@ class PreparePredictors(GwsaAlgorithm):
             max_hole_distance=values.integer("HOLE_DISTANCE"),
             table=values.output_file("TABLE"),
             report=values.output_file("REPORT"),
-            workers=values.integer("THREADS") or os.cpu_count() or 1,
+            workers=values.threads(),
             memory_mb=values.integer("MEMORY"),
             progress=progress,
         )

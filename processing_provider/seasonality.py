@@ -54,6 +54,7 @@ class Seasonality(GwsaAlgorithm):
         self.add_figure("SHARE_ABOVE_66", "Area with a contribution above 66 % (%)")
         self.add_figure("MEAN", "Mean contribution, weighted by area (%)")
         self.add_memory()
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.seasonality import seasonality
@@ -65,6 +66,7 @@ class Seasonality(GwsaAlgorithm):
             report=values.output_file("REPORT"),
             minimum_months=values.integer("MINIMUM_MONTHS"),
             memory_mb=values.integer("MEMORY"),
+            workers=values.threads(),
             progress=progress,
         )
         shares = result.shares_above

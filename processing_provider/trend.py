@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from gwsa_qgis.processing_provider.base import GwsaAlgorithm
@@ -202,7 +201,7 @@ class Trend(GwsaAlgorithm):
             False,
             advanced=True,
         )
-        self.add_number("THREADS", "Threads", "0 takes all cores; the result is the same.", 0, 0)
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.trend import trend
@@ -226,7 +225,7 @@ class Trend(GwsaAlgorithm):
             **{name.lower(): values.number(name) for name in numbers},
             stipple_spacing=values.integer("STIPPLE_SPACING"),
             memory_mb=values.integer("MEMORY"),
-            workers=values.integer("THREADS") or os.cpu_count() or 1,
+            workers=values.threads(),
             progress=progress,
         )
         found = {}

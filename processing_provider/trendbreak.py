@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from gwsa_qgis.processing_provider.base import GwsaAlgorithm
@@ -120,7 +119,7 @@ class TrendBreak(GwsaAlgorithm):
             1,
             whole=False,
         )
-        self.add_number("THREADS", "Threads", "0 takes all cores; the result is the same.", 0, 0)
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.trendbreak import trendbreak
@@ -141,7 +140,7 @@ class TrendBreak(GwsaAlgorithm):
             **{name.lower(): values.flag(name) for name in flags},
             minimum_share=values.number("MINIMUM_SHARE"),
             memory_mb=values.integer("MEMORY"),
-            workers=values.integer("THREADS") or os.cpu_count() or 1,
+            workers=values.threads(),
             progress=progress,
         )
         shares = result.area_shares

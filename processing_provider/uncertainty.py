@@ -120,6 +120,7 @@ class Uncertainty(GwsaAlgorithm):
         self.add_figure("OUTSIDE_SHARE", "Share of the area outside the area of applicability")
         self.add_figure("HALF_WIDTH", "Half-width, root mean square (cm)")
         self.add_memory()
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.uncertainty import uncertainty
@@ -139,6 +140,7 @@ class Uncertainty(GwsaAlgorithm):
             level=values.number("LEVEL"),
             compared_months=values.integer("COMPARED_MONTHS"),
             memory_mb=values.integer("MEMORY"),
+            workers=values.threads(),
             progress=progress,
         )
         figures = {"OUTSIDE_SHARE": result.outside_share, "HALF_WIDTH": result.half_width}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,10 @@ class Values:
         if self._missing(name):
             return None
         return self._algorithm.parameterAsInt(self._parameters, name, self._context)
+
+    def threads(self) -> int:
+        """Threads wanted, all cores where THREADS is 0."""
+        return self.integer("THREADS") or os.cpu_count() or 1
 
     def number(self, name: str) -> float | None:
         """Number; None when not given."""

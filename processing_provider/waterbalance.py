@@ -37,6 +37,7 @@ class WaterBalance(GwsaAlgorithm):
         self.add_text("BASELINE_END", "Baseline ends", "YYYY-MM, included", "2009-12", optional=False, advanced=True)
         self.add_raster_output("OUTPUT", "GWSA, coarse", "Monthly stack, cm.", "anomaly")
         self.add_memory()
+        self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.waterbalance import waterbalance
@@ -51,6 +52,7 @@ class WaterBalance(GwsaAlgorithm):
             baseline_start=values.text("BASELINE_START"),
             baseline_end=values.text("BASELINE_END"),
             memory_mb=values.integer("MEMORY"),
+            workers=values.threads(),
             progress=progress,
         )
         return {}

@@ -6,7 +6,6 @@ work evenly, memory stays within the budget, and cancelling is heard within the 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from gwsa_qgis.progress import Reporter
-from gwsa_qgis.rasters.windows import Window, map_ordered, map_windows
+from gwsa_qgis.rasters.windows import Window, map_ordered, map_windows, on_cluster
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -83,7 +82,7 @@ class PixelStream:
         -----
         The same series are computed together whatever the number of workers, so that results are the same to the bit.
         """
-        if workers > 1 and _on_cluster():
+        if workers > 1 and on_cluster():
             yield from map_windows(self._whole, windows, workers=workers, progress=progress, message=message)
             return
         progress = progress or Reporter()
@@ -140,11 +139,3 @@ def read_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Ite
             yield waiting.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _on_cluster() -> bool:
-    """Whether a ``joblib.parallel_config`` asks for processes or a cluster; none can where joblib was not imported."""
-    joblib = sys.modules.get("joblib")
-    if joblib is None:
-        return False
-    return not getattr(joblib.parallel.get_active_backend(prefer="threads")[0], "supports_sharedmem", False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -132,11 +133,20 @@ def map_windows(
 def _results(function: Callable[[Window], Result], windows: Sequence[Window], workers: int) -> Iterable[Result]:
     if workers == 1 or len(windows) == 1:
         return map(function, windows)
-    try:
+    if on_cluster():
         from joblib import Parallel, delayed
-    except ImportError:  # joblib is a help, not a need
-        return map(function, windows)
-    return Parallel(n_jobs=workers, prefer="threads", return_as="generator")(delayed(function)(w) for w in windows)
+
+        return Parallel(n_jobs=workers, return_as="generator")(delayed(function)(w) for w in windows)
+    # No more than the memory is shared by: one is written while the others are computed.
+    return map_ordered(function, windows, min(workers, LANES - 1))
+
+
+def on_cluster() -> bool:
+    """Whether a ``joblib.parallel_config`` asks for processes or a cluster; none can where joblib was not imported."""
+    joblib = sys.modules.get("joblib")
+    if joblib is None:
+        return False
+    return not getattr(joblib.parallel.get_active_backend(prefer="threads")[0], "supports_sharedmem", False)
 
 
 def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], threads: int = 1) -> Iterator[Result]:
