@@ -1,7 +1,8 @@
 """Peak memory of every long step at 1, 4 and 16 times the area, each in a process of its own.
 
 ``python -m benchmarks memory``, or ``python -m benchmarks.memory [step ...]``. The budget is small, so that the smallest map
-is larger than it already, and so is GDAL's cache (128 MB usually, on top of the budget); of the pixels one in sixteen has values, so that the largest map takes seconds.
+is larger than it already, and so is GDAL's cache (128 MB usually, on top of the budget). Of the pixels one in sixteen has
+values, so that the largest map takes seconds.
 """
 
 from __future__ import annotations
@@ -137,7 +138,9 @@ def main(*steps: str) -> None:
                 [sys.executable, "-m", "benchmarks.memory", "--make", str(side), str(places[-1])], check=True
             )
         head = "".join(f"{(side // SIDES[0]) ** 2}x MB".rjust(9) for side in SIDES)
-        print(f"{MONTHS.size} months, budget {BUDGET_MB} MB, GDAL's cache {CACHE_MB} MB, smallest map {SIDES[0]} x {SIDES[0]} pixels")
+        print(
+            f"{MONTHS.size} months, budget {BUDGET_MB} MB, GDAL's cache {CACHE_MB} MB; 1x: {SIDES[0]} x {SIDES[0]} pixels"
+        )
         print(f"{'step':20}{head}{'16x / 1x':>10}{'wall s of 16x':>15}", flush=True)
         for step in steps or STEPS:
             try:
