@@ -17,6 +17,12 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QPointF, QSizeF
 
 COLUMN, ROW = 260.0, 90.0
+# The Designer begins at 0, 0, and a box's place is its middle: the first column stands clear of the edge.
+LEFT, TOP = 150.0, 140.0
+
+
+def _place(column: float, row: float) -> QPointF:
+    return QPointF(LEFT + COLUMN * column, TOP + ROW * row)
 
 
 class Input(str):
@@ -47,7 +53,7 @@ class Builder:
         if advanced:
             parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
         component = QgsProcessingModelParameter(parameter.name())
-        component.setPosition(QPointF(0, ROW * len(self._inputs)))
+        component.setPosition(_place(0, len(self._inputs)))
         component.setSize(QSizeF(200, 30))
         self._inputs.append(parameter.name())
         self._help[parameter.name()] = help
@@ -83,16 +89,16 @@ class Builder:
             model_output.setChildId(name)
             model_output.setChildOutputName(output)
             model_output.setMandatory(output in always)
-            model_output.setPosition(QPointF(COLUMN * (column + 1), ROW * (row + position / 2)))
+            model_output.setPosition(_place(column + 1, row + position / 2))
             model_output.setSize(QSizeF(200, 30))
             final[wanted] = model_output
         child.setModelOutputs(final)
         self._rows[column] = row + 1 + len(final) // 2
-        child.setPosition(QPointF(COLUMN * column, ROW * row))
+        child.setPosition(_place(column, row))
         child.setSize(QSizeF(200, 30))
         if note:
             comment = QgsProcessingModelComment(note)
-            comment.setPosition(QPointF(COLUMN * column, ROW * row - 80))
+            comment.setPosition(_place(column, row) - QPointF(0, 80))
             comment.setSize(QSizeF(200, 50))
             child.setComment(comment)
         self.model.addChildAlgorithm(child)

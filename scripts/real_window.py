@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 WINDOW = ROOT / "build" / "window"
 PICTURES = ROOT / "docs" / "pictures"
-STEPS = ("install", "sample", "chain", "trend", "basins", "modeler", "batch")
+STEPS = ("install", "sample", "dialog", "chain", "trend", "basins", "modeler", "batch")
 # Complaints of the machine, not of the plugin: no network, no user session.
 STRANGERS = ("Network", "Auth")
 
@@ -30,6 +30,16 @@ def is_strange(message: dict) -> bool:
     """
     tried = message["tag"] == "OGR" and message["text"].startswith("Cannot open ") and ".tif" in message["text"]
     return tried or message["tag"].startswith(STRANGERS)
+
+
+def sample_folder() -> Path:
+    """A folder whose name reads well in pictures, where it can be made; else one in build/window."""
+    place = Path("/home/analyst/groundwater")
+    try:
+        place.mkdir(parents=True)  # never one that is there
+    except OSError:
+        return WINDOW / "sample"
+    return place
 
 
 def prepare() -> Path:
@@ -55,12 +65,13 @@ def main() -> None:
         [sys.executable, str(ROOT / "scripts" / "install.py"), "--zip"], capture_output=True, text=True, check=True
     ).stdout.split()[-1]
     profile = prepare()
+    sample = sample_folder()
     report = WINDOW / "report.json"
     environment = {k: v for k, v in os.environ.items() if k not in ("QGIS_PLUGINPATH", "QT_QPA_PLATFORM", "PYTHONPATH")}
     environment |= {
         "QGIS_CUSTOM_CONFIG_PATH": str(profile),
         "GWSA_TOUR_PICTURES": str(PICTURES),
-        "GWSA_TOUR_SAMPLE": str(WINDOW / "sample"),
+        "GWSA_TOUR_SAMPLE": str(sample),
         "GWSA_TOUR_ZIP": plugin,
         "GWSA_TOUR_REPORT": str(report),
         "GWSA_TOUR_STEPS": " ".join(steps),
@@ -68,14 +79,20 @@ def main() -> None:
     }
     command = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", "qgis", "--nologo", "--noversioncheck"]
     log = WINDOW / "qgis.log"
-    with log.open("w") as file:
-        subprocess.run(
-            [*command, "--code", str(ROOT / "scripts" / "window_tour.py")],
-            env=environment,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            timeout=3000,
-        )
+    try:
+        with log.open("w") as file:
+            subprocess.run(
+                [*command, "--code", str(ROOT / "scripts" / "window_tour.py")],
+                env=environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                timeout=3000,
+            )
+    finally:
+        if WINDOW not in sample.parents:
+            shutil.rmtree(sample)
+            if not any(sample.parent.iterdir()):
+                sample.parent.rmdir()
     if not report.exists():
         raise SystemExit(f"QGIS ended before the tour did:\n{log.read_text()[-3000:]}")
     answer = json.loads(report.read_text())

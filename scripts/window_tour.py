@@ -15,7 +15,7 @@ from pathlib import Path
 
 from qgis.core import Qgis, QgsApplication, QgsDateTimeRange, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QRect, Qt, QTimer
-from qgis.PyQt.QtWidgets import QDockWidget, QWidget
+from qgis.PyQt.QtWidgets import QAction, QDockWidget, QWidget
 from qgis.utils import iface
 
 PICTURES = Path(os.environ["GWSA_TOUR_PICTURES"])
@@ -90,13 +90,18 @@ class Tour:
         yield 2
         shoot(iface.mainWindow(), "sample_project")
 
+    def dialog(self) -> Iterator[Wait]:
+        """The dialog of the complete model, filled in."""
+        dialog = open_dialog("gwsa:completechain", chain_parameters())
+        yield 3
+        shoot(dialog, "complete_chain_dialog")
+        close(dialog)
+
     def chain(self) -> Iterator[Wait]:
         """Run the complete model on the sample from its dialog."""
         dialog = open_dialog("gwsa:completechain", chain_parameters())
         yield 2
-        shoot(dialog, "complete_chain_dialog")
         yield from run_dialog(dialog)
-        shoot(dialog, "complete_chain_log")
         close(dialog)
         yield 3
         show_only("GWSA, fine", "River basins")
@@ -131,7 +136,6 @@ class Tour:
         }
         dialog = open_dialog("gwsa:basinseries", values)
         yield 2
-        shoot(dialog, "basin_series_dialog")
         yield from run_dialog(dialog)
         close(dialog)
         yield 2
@@ -159,22 +163,23 @@ class Tour:
         view.close()
 
     def modeler(self) -> Iterator[Wait]:
-        """The complete chain in the Model Designer."""
+        """Bundled models in the Model Designer."""
         from processing.modeler.ModelerDialog import ModelerDialog
 
-        model = QgsApplication.processingRegistry().createAlgorithmById("gwsa:completechain")
-        dialog = ModelerDialog.create(model)
-        dialog.resize(*SIZE)
-        dialog.show()
-        yield 2
-        dialog.view().fitInView(dialog.modelScene().itemsBoundingRect(), Qt.AspectRatioMode.KeepAspectRatio)
-        yield 1
-        shoot(dialog, "modeler")
-        dialog.setDirty(False)
-        dialog.close()
+        for name in ("completechain", "trendandclasses"):  # the last one is drawn: the chain is too large to read
+            model = QgsApplication.processingRegistry().createAlgorithmById(f"gwsa:{name}")
+            dialog = ModelerDialog.create(model)
+            dialog.resize(1300, 620)
+            dialog.show()
+            yield 2
+            dialog.findChild(QAction, "mActionZoomToItems").trigger()
+            yield 1
+            shoot(dialog, "modeler")
+            dialog.setDirty(False)
+            dialog.close()
 
     def batch(self) -> Iterator[Wait]:
-        """A batch of trends over three stacks."""
+        """The batch dialog opens."""
         from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
 
         algorithm = QgsApplication.processingRegistry().createAlgorithmById("gwsa:seasonality")
@@ -182,7 +187,6 @@ class Tour:
         dialog.resize(1100, 500)
         dialog.show()
         yield 2
-        shoot(dialog, "batch")
         dialog.close()
 
     # Running ------------------------------------------------------------------------------------------------
