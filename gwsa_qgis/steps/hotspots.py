@@ -92,6 +92,7 @@ def hotspots(
     -----
     The rate is the sum of slope times true area. Its limits are the sums of the cells' limits: they hold where all cells of
     a hot spot err alike, and are wider than they need be where errors are independent.
+    Windows keep to the memory budget; beside them some 400 bytes are held for each separate piece of a window.
     """
     say = Reporter(progress)
     rules = _rules(kind, p, least_slope, minimum_area, connectivity)
