@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -294,12 +296,16 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
 def feedback_progress(feedback: QgsProcessingFeedback):
     """Return a ``progress(fraction, message)`` that drives QGIS's feedback and raises when cancelled."""
     told = ""
+    remaining = RemainingTime()
 
     def progress(fraction: float, message: str) -> None:
         nonlocal told
         if feedback.isCanceled():
             raise Cancelled
         feedback.setProgress(100 * fraction)
+        estimate = remaining.tell(fraction)
+        if estimate:
+            feedback.pushInfo(estimate)
         if message == told:
             return
         told = message or told
@@ -309,6 +315,36 @@ def feedback_progress(feedback: QgsProcessingFeedback):
             feedback.pushInfo(message)
 
     return progress
+
+
+class RemainingTime:
+    """Says now and then how long work that lasts will still take, from the share that is done.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds since some moment.
+    """
+
+    EVERY = 60.0  # seconds between two estimates, and before the first
+    LEAST = 0.02  # share of the work below which there is nothing to go by
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begin = self._told = clock()
+
+    def tell(self, fraction: float) -> str:
+        """Return a sentence when it is time for one, else an empty text."""
+        now = self._clock()
+        if now - self._told < self.EVERY or not self.LEAST <= fraction < 1:
+            return ""
+        self._told = now
+        minutes = (now - self._begin) * (1 - fraction) / fraction / 60
+        if minutes < 1:
+            return tr("Less than a minute left.")
+        if minutes < 90:
+            return tr("About {minutes:.0f} min left.").format(minutes=minutes)
+        return tr("About {hours:.1f} h left.").format(hours=minutes / 60)
 
 
 def missing_packages(needed: tuple[str, ...]) -> list[str]:
