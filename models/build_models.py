@@ -262,7 +262,11 @@ def _downscale_steps(b: Builder, i: dict[str, Input]) -> None:
         10,
         "trend",
         {"INPUT": Output("corrected"), "UNIT": "year"},
-        {"SLOPE": ("SLOPE", "Trend"), "P_VALUE": ("P_VALUE", "Significance (p)")},
+        {
+            "SLOPE": ("SLOPE", "Trend"),
+            "P_VALUE": ("P_VALUE", "Significance (p)"),
+            "STIPPLES": ("STIPPLES", "Significant trends"),
+        },
     )
     b.step(
         "project",
