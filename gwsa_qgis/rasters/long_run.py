@@ -44,6 +44,8 @@ class LongRun:
         windows: Sequence[Window],
         compute: Callable[..., Iterator[tuple[Window, object]]],
         report: Reporter,
+        *,
+        more: bool = False,
     ) -> Iterator[tuple[Window, object]]:
         """Give (window, result) in the windows' order, and keep each as soon as it is there.
 
@@ -56,10 +58,9 @@ class LongRun:
             in their order. A result is an array, a number,
             None, or tuples and mappings of them (tuples and lists come back as tuples). It must depend on nothing but
             the window and the fingerprint.
-
-        Notes
-        -----
-        A map of one window is not kept: there would be nothing to go on from.
+        more : bool
+            Whether there is more of the work. Otherwise a map of one window is not kept: there would be nothing to go on
+            from.
         """
         finished = [self._finds(f"{name} {number}", window) for number, window in enumerate(windows)]
         todo = [window for window, known in zip(windows, finished, strict=True) if not known]
@@ -74,7 +75,7 @@ class LongRun:
                         replaying((number + 1) / sum(finished))
                 else:
                     window, result = next(fresh)
-                    if len(windows) > 1:
+                    if more or len(windows) > 1:
                         self._keep(entry, result, window)
                 yield window, result
             for _ in fresh:  # lets it end by itself

@@ -239,8 +239,8 @@ def _write(
                 yield window, result
                 progress(done / len(todo))
 
-    sums = np.zeros_like(found.sums)
-    for window, (result, part) in run.results(f"months {first}", windows, compute, report):
+    sums, more = np.zeros_like(found.sums), found.months.size < job.months.size
+    for window, (result, part) in run.results(f"months {first}", windows, compute, report, more=more):
         whole = not (window.row % tile or window.column % tile)
         whole &= not (window.rows % tile and window.row + window.rows < job.grid.rows)
         whole &= not (window.columns % tile and window.column + window.columns < job.grid.columns)
