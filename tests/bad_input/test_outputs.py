@@ -88,7 +88,10 @@ def test_disk_that_fills_up(step, tmp_path, name, limit):
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     step.require_one_sentence(done.stdout.rstrip("\n"))
     assert "cannot be written" in done.stdout, done.stdout
-    assert not list(tmp_path.iterdir())
+    # Finished parts of long steps may wait, hidden, for a run with more room, which takes them away.
+    assert all(path.name.startswith(".") and path.name.endswith(".gwsa-part") for path in tmp_path.iterdir())
+    step.run(name)
+    assert all(not path.name.startswith(".") for path in tmp_path.iterdir())
 
 
 def test_outputs_appear_together_or_not_at_all(tmp_path):
