@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gwsa_qgis.errors import GwsaError, OutputNotWritable
 from gwsa_qgis.progress import Reporter
-from gwsa_qgis.rasters.writing import apart, make_folder, marked, remove, write_text
+from gwsa_qgis.rasters.writing import apart, make_folder, marked, remove, telling, write_text
 
 SUFFIX = ".gwsa-part"
 RECORD, LOCK = "journal.json", "lock"
@@ -132,7 +132,8 @@ def journalled(path: str | Path, fingerprint: Mapping[str, object], report: Repo
         done = False
         try:
             journal.take_up(report)
-            yield journal
+            with telling(path):  # of scratch files too
+                yield journal
             done = True
         except GwsaError as error:
             # What the inputs do not allow they will not allow the next time; a disk may have room then.

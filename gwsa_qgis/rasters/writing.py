@@ -109,7 +109,7 @@ def together() -> Iterator[ExitStack]:
         with ExitStack() as outputs:
             yield outputs
         while waiting:  # files within a folder ended before it, and are moved first
-            with _telling(waiting[0].path):
+            with telling(waiting[0].path):
                 waiting[0].move()
             waiting.pop(0)
     finally:
@@ -170,7 +170,7 @@ def place_folder(temporary: Path, path: str | Path) -> None:
     if waiting is not None:
         waiting.append(output)
         return
-    with _telling(output.path):
+    with telling(output.path):
         output.move()
 
 
@@ -179,7 +179,7 @@ def _placing(output: _Output) -> Iterator[None]:
     waiting = _WAITING.get()
     placed = False
     try:
-        with _telling(output.path):
+        with telling(output.path):
             yield
             if waiting is None:
                 output.move()
@@ -192,7 +192,7 @@ def _placing(output: _Output) -> Iterator[None]:
 
 
 @contextmanager
-def _telling(path: Path) -> Iterator[None]:
+def telling(path: Path) -> Iterator[None]:
     """Turn errors of a place that cannot be written into the library's own."""
     try:
         yield
