@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gwsa_qgis.science import compiled
+
 SIDES = (256, 512, 1024)
 FACTOR, MONTHS, BUDGET_MB = 8, np.arange("2003-01", "2007-01", dtype="datetime64[M]"), 64
 CACHE_MB = 16
@@ -121,6 +123,8 @@ def peak_mb(step: str, folder: Path) -> tuple[float, float]:
 def one(step: str, folder: Path) -> None:
     """Run a step here and print the peak."""
     module = importlib.import_module(f"gwsa_qgis.steps.{step}")
+    # numba, where it is, is loaded only once it pays: it is a part of the program, not of the map
+    compiled.prepare()
     getattr(module, step)(**arguments(step, folder, folder / "out"))
     lines = Path("/proc/self/status").read_text().splitlines()
     print(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024)

@@ -15,6 +15,7 @@ import numpy as np
 from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.rasters.raster import TILE
 
 Item = TypeVar("Item")
@@ -127,6 +128,7 @@ def map_windows(
     progress(0.0, message)
     for done, (window, result) in enumerate(zip(windows, _results(function, windows, workers), strict=True), start=1):
         yield window, result
+        give_back()
         progress(done / len(windows))
 
 

@@ -157,10 +157,11 @@ def fillgaps(
         paths = {"output": output, "flags": flags, "choice": choice, "hidden_errors": hidden_errors}
         paths |= {"error_short": error_short, "error_long": error_long}
         with long_run("fillgaps", output, inputs, settings | {"threads": 0, "MEMORY": memory_mb}, say) as run:
+            # opened first: a place that cannot be written is told before the work
+            writers = _open(run.outputs, paths, stack, stack.filled | ~present)
             solver = GapSolver(months, settings, memory_mb, run)
             if labels is not None:
                 solver.solve_mascons(stack, labels, memory_mb, say.part(0.0, 0.8))
-            writers = _open(run.outputs, paths, stack, stack.filled | ~present)
             rest = say.part(0.8 if labels is not None else 0.0, 1.0)
             _write_windows(stack, labels, solver, writers, maps, memory_mb, rest)
             solver.require_some()

@@ -13,6 +13,7 @@ from gwsa_qgis.products.predictor_input import PredictorInput
 from gwsa_qgis.products.sanity import Figures
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.rasters.journal import Journal
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.stack import create_stack, require_values
@@ -103,6 +104,7 @@ def _write_one(
                 done += 1
                 report(done / total)
             means.write()
+            give_back()
         require_values(one.source.path, figures.count, "valid value on the used cells of the template")
     facts = {"filled": int(counts[0]), "left": int(counts[1]), "used": int(counts[2]), "valid": valid.tolist()}
     journal.finish(one.name, paths, facts | asdict(figures))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 # Less than the stacks of the region, so that every step has several windows.
-MEMORY_MB = 4
+MEMORY_MB = 3
 
 
 def run(step, *arguments, workers, **options):
