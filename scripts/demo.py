@@ -101,11 +101,16 @@ def run_chain(runner: Runner) -> dict[str, dict]:
                 "training_scores": ".csv",
                 "training_report": ".html",
                 "project_report": ".html",
+                "project_figures": ".json",
+                "uncertainty_of_gwsa_fine": ".tif",
                 "trained_models": ".gwsa",
                 "fine_predictors": "",
                 "coarse_predictors": "",
             }.items()
         },
+        trend=str(RESULTS / "chain_trend.tif"),
+        significance_p=str(RESULTS / "chain_p_value.tif"),
+        significant_trends=str(RESULTS / "chain_dots.gpkg"),
     )
     common = {"TARGET": chain["gwsa_coarse"]}
     training = runner.run(
@@ -166,6 +171,7 @@ def run_models_after(runner: Runner, chain: dict) -> tuple[dict, dict]:
         MASCONS=chain["native_mascons"],
         WELLS=str(REGION / "wells" / "wells.gpkg"),
         LEVELS=str(REGION / "wells" / "levels.csv"),
+        MODEL=chain["trained_models"],
         START="2006-01",
         END="2020-12",
         consistency_figures=str(RESULTS / "consistency.csv"),
@@ -173,6 +179,8 @@ def run_models_after(runner: Runner, chain: dict) -> tuple[dict, dict]:
         well_figures=str(RESULTS / "wells.csv"),
         well_report=str(RESULTS / "wells.html"),
         wells_with_figures=str(RESULTS / "wells.gpkg"),
+        project_report=str(RESULTS / "validation_report.html"),
+        project_figures=str(RESULTS / "validation.json"),
     )
     return trend, validation
 
