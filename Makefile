@@ -51,7 +51,7 @@ bench: install ## measure against peers and bare minima; prints tables, writes b
 	@$(BIN)/python -m benchmarks
 
 styles: setup ## rebuild the layer styles
-	@$(BIN)/python scripts/build_styles.py
+	@QT_HASH_SEED=0 $(BIN)/python scripts/build_styles.py
 
 models: install ## rebuild the bundled models
 	@QT_HASH_SEED=0 $(BIN)/python models/build_models.py

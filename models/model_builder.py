@@ -13,6 +13,8 @@ from qgis.core import (
     QgsProcessingModelOutput,
     QgsProcessingModelParameter,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFile,
 )
 from qgis.PyQt.QtCore import QPointF, QSizeF
 
@@ -23,6 +25,16 @@ LEFT, TOP = 150.0, 140.0
 
 def _place(column: float, row: float) -> QPointF:
     return QPointF(LEFT + COLUMN * column, TOP + ROW * row)
+
+
+def folder(name: str, label: str) -> QgsProcessingParameterFile:
+    """Parameter for a folder."""
+    return QgsProcessingParameterFile(name, label, QgsProcessingParameterFile.Behavior.Folder)
+
+
+def choice(name: str, label: str, options: list[str]) -> QgsProcessingParameterEnum:
+    """Parameter for a fixed text; the first is the default."""
+    return QgsProcessingParameterEnum(name, label, options, False, options[0], False, True)
 
 
 class Input(str):
@@ -45,7 +57,7 @@ class Builder:
         self.model.setName(label)
         self._file_name, self._rows = name, {}
         self._inputs: list[str] = []
-        self._help = dict(help)
+        self._help = {"ALG_CREATOR": "gwsa_qgis", "ALG_VERSION": "1"} | help
 
     def input(self, parameter: QgsProcessingParameterDefinition, help: str, advanced: bool = False) -> Input:
         """Add a parameter of the model."""

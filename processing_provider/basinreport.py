@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gwsa_qgis.processing_provider.base import GwsaAlgorithm, tr
+from gwsa_qgis.processing_provider.basin_inputs import add_basins, add_counts, add_errors, basin_options
 from gwsa_qgis.processing_provider.values import Values
 from qgis.core import (
-    QgsProcessing,
-    QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterField,
     QgsProcessingParameterFolderDestination,
 )
 
@@ -44,31 +42,13 @@ class BasinReport(GwsaAlgorithm):
     <p>Choose BREAK without looking at the series: a test of the month that looks best finds breaks in noise.</p>"""
 
     def declare(self) -> None:
-        self.add_raster("INPUT", "Monthly stack", "For example GWSA, cm.")
-        self.add(
-            QgsProcessingParameterFeatureSource("BASINS", tr("Basins"), [QgsProcessing.SourceType.TypeVectorPolygon]),
-            "Polygons in any CRS; they are reprojected to the stack's, invalid ones mended, as the log says.",
-        )
-        self.add(
-            QgsProcessingParameterField("FIELD", tr("Name field"), "", "BASINS", optional=True),
-            "Field of the basins' names; features are numbered without it.",
-        )
-        self.add_text("BASIN", "Only this basin", "Its name; all basins when empty.")
-        help = "apart: each is a basin, and numbered; join: they are one basin."
-        self.add_choice("SAME_NAME", "Features of one name", help, ["apart", "join"], "apart", advanced=True)
+        add_basins(self)
         self.add_text("BREAK", "Break", "First month of the later part, YYYY-MM, or a year; the middle when empty.")
         for name, label in (("SLOPE", "Trend"), ("P_VALUE", "Significance (p)")):
             self.add_raster(name, label, f"{name} of the stack's trend. Optional.", optional=True)
         for name, label in (("LOWER", "Lower limit of the trend"), ("UPPER", "Upper limit of the trend")):
             self.add_raster(name, label, f"{name} of the same trend. Optional.", optional=True)
-        help = "CELL (best) or OUTPUT of the Uncertainty algorithm. Optional."
-        self.add_raster("UNCERTAINTY", "Uncertainty", help, optional=True)
-        self.add_raster("WITHIN", "Uncertainty within", "WITHIN of it, beside CELL. Optional.", optional=True)
-        self.add_raster("MASCONS", "Native mascons", "Mascon map; needed with errors of mascons.", optional=True)
-        help = "FLAGS of Fill gaps; what the stack says itself counts too."
-        self.add_raster("FLAGS", "Filled months", help, optional=True)
-        help = "Probability of the uncertainty's interval and of the limits of trends."
-        self.add_number("LEVEL", "Level", help, 0.95, 0.5, 0.99, whole=False)
+        add_errors(self)
         help = "A calendar month has a drought index where it has so many years."
         self.add_number("MINIMUM_YEARS", "Least years of the drought index", help, 10, 3)
         self.add_report("The page of the basin, or an overview of several with links to FOLDER.")
@@ -78,27 +58,23 @@ class BasinReport(GwsaAlgorithm):
         )
         csv = tr("CSV files (*.csv)")
         self.add_file_output("SUMMARY", "Table of basins", "A row for each basin.", csv, optional=True)
-        self.add_figure("BASINS_READ", "Basins")
-        self.add_figure("BASINS_WITHOUT_VALUES", "Basins without values")
+        add_counts(self)
         self.add_memory()
         self.add_threads()
 
     def run_step(self, values: Values, progress: Any) -> dict[str, Any]:
         from gwsa_qgis.steps.basinreport import basinreport
 
-        maps = ("SLOPE", "P_VALUE", "LOWER", "UPPER", "UNCERTAINTY", "WITHIN", "MASCONS", "FLAGS")
+        maps = ("SLOPE", "P_VALUE", "LOWER", "UPPER")
         result = basinreport(
             values.raster("INPUT"),
             values.features("BASINS"),
             values.output_file("REPORT"),
             folder=values.output_folder("FOLDER"),
             summary=values.output_file("SUMMARY"),
-            field=values.text("FIELD") or "",
-            basin=values.text("BASIN") or "",
-            same_name=values.choice("SAME_NAME"),
+            **basin_options(values),
             **{name.lower(): values.raster(name) for name in maps},
             break_month=values.text("BREAK") or "",
-            level=values.number("LEVEL"),
             minimum_years=values.integer("MINIMUM_YEARS"),
             memory_mb=values.integer("MEMORY"),
             workers=values.threads(),

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gwsa_qgis.processing_provider.base import GwsaAlgorithm
+from gwsa_qgis.processing_provider.basin_inputs import add_basins, add_counts, add_errors, basin_options
 from gwsa_qgis.processing_provider.translation import tr
 from gwsa_qgis.processing_provider.values import Values
 from qgis.core import (
     QgsProcessing,
-    QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterField,
     QgsProcessingParameterVectorDestination,
 )
 
@@ -51,39 +50,8 @@ class BasinSeries(GwsaAlgorithm):
     both p values, and the root mean square <i>error_cm</i> of the uncertainty.</p>"""
 
     def declare(self) -> None:
-        self.add_raster("INPUT", "Monthly stack", "For example GWSA, cm.")
-        self.add(
-            QgsProcessingParameterFeatureSource("BASINS", tr("Basins"), [QgsProcessing.SourceType.TypeVectorPolygon]),
-            "Polygons in any CRS; they are reprojected to the stack's, invalid ones mended, as the log says.",
-        )
-        self.add(
-            QgsProcessingParameterField("FIELD", tr("Name field"), "", "BASINS", optional=True),
-            "Field of the basins' names; features are numbered without it.",
-        )
-        self.add_text("BASIN", "Only this basin", "Its name; all basins when empty.")
-        self.add_choice(
-            "SAME_NAME",
-            "Features of one name",
-            "apart: each is a basin, and numbered; join: they are one basin.",
-            ["apart", "join"],
-            "apart",
-            advanced=True,
-        )
-        self.add_raster(
-            "UNCERTAINTY",
-            "Uncertainty",
-            "CELL (best) or OUTPUT of the Uncertainty algorithm. Optional.",
-            optional=True,
-        )
-        self.add_raster(
-            "WITHIN", "Uncertainty within", "WITHIN of the Uncertainty algorithm, beside CELL. Optional.", optional=True
-        )
-        self.add_raster("MASCONS", "Native mascons", "Mascon map; needed with errors of mascons.", optional=True)
-        self.add_raster(
-            "FLAGS", "Filled months", "FLAGS of Fill gaps; what the stack says itself counts too.", optional=True
-        )
-        help = "Probability of the uncertainty's interval and of the limits of trends."
-        self.add_number("LEVEL", "Level", help, 0.95, 0.5, 0.99, whole=False)
+        add_basins(self)
+        add_errors(self)
         help = "A month counts when this share of the area that ever has values has them."
         self.add_number("MINIMUM_SHARE", "Least share of values", help, 0.5, 0, 1, whole=False)
         self.add_number("CHARTS", "Charts", "Basins drawn in the report at most: the largest changes of volume.", 30)
@@ -101,8 +69,7 @@ class BasinSeries(GwsaAlgorithm):
             "The basins with their figures, coloured by trend.",
         )
         self._styles["LAYER"] = ("basins", "Basins with trends")
-        self.add_figure("BASINS_READ", "Basins")
-        self.add_figure("BASINS_WITHOUT_VALUES", "Basins without values")
+        add_counts(self)
         self.add_memory()
         self.add_threads()
 
@@ -113,15 +80,11 @@ class BasinSeries(GwsaAlgorithm):
             values.raster("INPUT"),
             values.features("BASINS"),
             values.output_file("OUTPUT"),
-            field=values.text("FIELD") or "",
-            basin=values.text("BASIN") or "",
-            same_name=values.choice("SAME_NAME"),
-            **{name.lower(): values.raster(name) for name in ("UNCERTAINTY", "WITHIN", "MASCONS", "FLAGS")},
+            **basin_options(values),
             report=values.output_file("REPORT"),
             annual=values.output_file("ANNUAL"),
             summary=values.output_file("SUMMARY"),
             layer=values.output("LAYER"),
-            level=values.number("LEVEL"),
             minimum_share=values.number("MINIMUM_SHARE"),
             charts=values.integer("CHARTS"),
             memory_mb=values.integer("MEMORY"),

@@ -190,25 +190,26 @@ def stipples() -> None:
     save(layer, "stipples")
 
 
+def by_slope(outline: str, width: str) -> QgsGraduatedSymbolRenderer:
+    """Polygons in the colours of trends, red for falling."""
+    ranges = []
+    for low, high, colour in zip(SLOPE_BOUNDS[:-1], SLOPE_BOUNDS[1:], SLOPE_COLOURS, strict=True):
+        symbol = QgsFillSymbol.createSimple({"color": colour, "outline_color": outline, "outline_width": width})
+        ranges.append(QgsRendererRange(low, high, symbol, slope_label(low, high)))
+    return QgsGraduatedSymbolRenderer("slope_cm", ranges)
+
+
 def basins() -> None:
     """Basins coloured by their trend, red for falling; those without a trend have no fill."""
     layer = QgsVectorLayer("Polygon?field=slope_cm:double", "basins", "memory")
-    ranges = []
-    for low, high, colour in zip(SLOPE_BOUNDS[:-1], SLOPE_BOUNDS[1:], SLOPE_COLOURS, strict=True):
-        symbol = QgsFillSymbol.createSimple({"color": colour, "outline_color": "#404040", "outline_width": "0.26"})
-        ranges.append(QgsRendererRange(low, high, symbol, slope_label(low, high)))
-    layer.setRenderer(QgsGraduatedSymbolRenderer("slope_cm", ranges))
+    layer.setRenderer(by_slope("#404040", "0.26"))
     save(layer, "basins")
 
 
 def hotspots() -> None:
     """Hot spots coloured by their slope, with a strong outline, the largest with their ranks."""
     layer = QgsVectorLayer("Polygon?field=slope_cm:double&field=rank:integer", "hotspots", "memory")
-    ranges = []
-    for low, high, colour in zip(SLOPE_BOUNDS[:-1], SLOPE_BOUNDS[1:], SLOPE_COLOURS, strict=True):
-        symbol = QgsFillSymbol.createSimple({"color": colour, "outline_color": "#1d1d1d", "outline_width": "0.4"})
-        ranges.append(QgsRendererRange(low, high, symbol, slope_label(low, high)))
-    layer.setRenderer(QgsGraduatedSymbolRenderer("slope_cm", ranges))
+    layer.setRenderer(by_slope("#1d1d1d", "0.4"))
     text = QgsTextFormat()
     text.setSize(8)
     buffer = QgsTextBufferSettings()

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from demo_maps import draw_maps
 from demo_scores import score_maps
+from sample_inputs import chain_inputs
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "build" / "demo"
@@ -67,26 +68,10 @@ class Runner:
 
 def run_chain(runner: Runner) -> dict[str, dict]:
     """Run the complete model as recommended, then the published recipe on the same prepared inputs."""
-    water = sorted(str(path) for path in (REGION / "jrc_gsw").glob("*.tif"))
     chain = runner.run(
         "completechain",
         "complete chain",
-        GRACE=str(next((REGION / "grace").glob("CSR_*all-corrections.nc"))),
-        MASCON_MAP=str(next((REGION / "grace").glob("*mapping_file.nc"))),
-        LAND_MASK_FILE=str(next((REGION / "grace").glob("*LandMask.nc"))),
-        GLDAS=str(REGION / "gldas"),
-        CHELSA=str(REGION / "chelsa"),
-        SOIL_MOISTURE=str(REGION / "sm"),
-        EVAPOTRANSPIRATION=str(REGION / "pml"),
-        NDVI=str(REGION / "mod13a1"),
-        LST=str(REGION / "mod11a2"),
-        SOIL=str(REGION / "soilgrids"),
-        ELEVATION=str(next((REGION / "gmted").glob("*.tif"))),
-        WATER=water,
-        GLACIERS=str(next((REGION / "rgi").glob("*.shp"))),
-        AQUIFERS=str(next((REGION / "whymap").glob("*.shp"))),
-        TEMPLATE=str(REGION / "templates" / "template_fine.tif"),
-        FACTOR=json.loads((REGION / "region.json").read_text())["factor"],
+        **chain_inputs(REGION),
         **{
             name: str(RESULTS / f"{name}{suffix}")
             for name, suffix in {

@@ -75,6 +75,7 @@ def main() -> None:
         "GWSA_TOUR_ZIP": plugin,
         "GWSA_TOUR_REPORT": str(report),
         "GWSA_TOUR_STEPS": " ".join(steps),
+        "PYTHONPATH": str(ROOT / "scripts"),
         "LC_ALL": "C.UTF-8",
     }
     command = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", "qgis", "--nologo", "--noversioncheck"]

@@ -17,6 +17,7 @@ from qgis.core import Qgis, QgsApplication, QgsDateTimeRange, QgsProject, QgsRas
 from qgis.PyQt.QtCore import QRect, Qt, QTimer
 from qgis.PyQt.QtWidgets import QAction, QDockWidget, QWidget
 from qgis.utils import iface
+from sample_inputs import chain_inputs
 
 PICTURES = Path(os.environ["GWSA_TOUR_PICTURES"])
 SAMPLE = Path(os.environ["GWSA_TOUR_SAMPLE"])
@@ -319,30 +320,7 @@ def close(dialog: QWidget) -> None:
 
 def chain_parameters() -> dict:
     """The inputs of the complete chain, as the tutorial lists them."""
-    region, results = SAMPLE / "region", SAMPLE / "results"
-
-    def one(folder: str, pattern: str) -> str:
-        return str(next((region / folder).glob(pattern)))
-
-    return {
-        "GRACE": one("grace", "CSR_*all-corrections.nc"),
-        "MASCON_MAP": one("grace", "*mapping_file.nc"),
-        "LAND_MASK_FILE": one("grace", "*LandMask.nc"),
-        "GLDAS": str(region / "gldas"),
-        "CHELSA": str(region / "chelsa"),
-        "SOIL_MOISTURE": str(region / "sm"),
-        "EVAPOTRANSPIRATION": str(region / "pml"),
-        "NDVI": str(region / "mod13a1"),
-        "LST": str(region / "mod11a2"),
-        "SOIL": str(region / "soilgrids"),
-        "ELEVATION": one("gmted", "*.tif"),
-        "WATER": sorted(str(path) for path in (region / "jrc_gsw").glob("*.tif")),
-        "GLACIERS": one("rgi", "*.shp"),
-        "AQUIFERS": one("whymap", "*.shp"),
-        "TEMPLATE": str(region / "templates" / "template_fine.tif"),
-        "FACTOR": 5,
-        "gwsa_fine": str(results / "gwsa_fine.tif"),
-    }
+    return chain_inputs(SAMPLE / "region") | {"gwsa_fine": str(SAMPLE / "results" / "gwsa_fine.tif")}
 
 
 tour = Tour()

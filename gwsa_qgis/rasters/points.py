@@ -1,4 +1,4 @@
-"""Series of a monthly stack at points, each tile read once however many points it holds."""
+"""Values of rasters and series of monthly stacks at points, each tile read once however many points it holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
-from gwsa_qgis.rasters.raster import TILE
+from gwsa_qgis.rasters.raster import TILE, Raster
 from gwsa_qgis.rasters.stack import MonthlyStack
 
 MONTHS_AT_ONCE = 64
@@ -35,18 +35,33 @@ def read_points(
     """Values of cells in given months, shape (n_points, n_months) float64; NaN as NoData."""
     progress = progress or Reporter()
     values = np.full((rows.size, months.size), np.nan)
-    tiles, place = np.unique(rows // TILE * (stack.grid.columns // TILE + 1) + columns // TILE, return_inverse=True)
-    place = place.ravel()
-    for number in range(tiles.size):
-        chosen = np.flatnonzero(place == number)
-        row, column = rows[chosen], columns[chosen]
-        window = slice(row.min(), row.max() + 1), slice(column.min(), column.max() + 1)
+    groups = _by_tile(stack.grid, rows, columns)
+    for number, (chosen, window) in enumerate(groups, start=1):
+        places = rows[chosen] - window[0].start, columns[chosen] - window[1].start
         for first in range(0, months.size, MONTHS_AT_ONCE):
             part = slice(first, first + MONTHS_AT_ONCE)
-            block = stack.read_months(months[part], *window)
-            values[chosen, part] = block[:, row - window[0].start, column - window[1].start].T
-        progress((number + 1) / tiles.size)
+            values[chosen, part] = stack.read_months(months[part], *window)[:, places[0], places[1]].T
+        progress(number / len(groups))
     return values
+
+
+def read_cells(raster: Raster, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Values of cells of the first band, shape (n_points,) float64; NaN as NoData."""
+    values = np.full(rows.size, np.nan)
+    for chosen, window in _by_tile(raster.grid, rows, columns):
+        values[chosen] = raster.read(*window, [0])[0, rows[chosen] - window[0].start, columns[chosen] - window[1].start]
+    return values
+
+
+def _by_tile(grid: Grid, rows: np.ndarray, columns: np.ndarray) -> list[tuple[np.ndarray, tuple[slice, slice]]]:
+    """Positions of the cells that lie in one tile, and the window that holds them, tile by tile."""
+    tiles, place = np.unique(rows // TILE * (grid.columns // TILE + 1) + columns // TILE, return_inverse=True)
+    found = []
+    for number in range(tiles.size):
+        chosen = np.flatnonzero(place.ravel() == number)
+        row, column = rows[chosen], columns[chosen]
+        found.append((chosen, (slice(row.min(), row.max() + 1), slice(column.min(), column.max() + 1))))
+    return found
 
 
 def read_points_bilinear(stack: MonthlyStack, months: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

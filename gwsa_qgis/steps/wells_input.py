@@ -15,7 +15,7 @@ from gwsa_qgis.products.wells import WellLevels, WellPoints, to_crs
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import geographic_crs
 from gwsa_qgis.rasters.inspection import describe_months
-from gwsa_qgis.rasters.points import cells_of_points, read_points, read_points_bilinear
+from gwsa_qgis.rasters.points import cells_of_points, read_cells, read_points, read_points_bilinear
 from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.stack import MonthlyStack, common_months
 from gwsa_qgis.science.wells import (
@@ -165,9 +165,7 @@ def _at_wells(path: str | Path, points: WellPoints) -> np.ndarray:
         crs = raster.grid.crs or geographic_crs()
         row, column, inside = cells_of_points(raster.grid, *to_crs(points.longitude, points.latitude, crs))
         values = np.full(row.size, np.nan)
-        for number in np.flatnonzero(inside):
-            here = slice(row[number], row[number] + 1), slice(column[number], column[number] + 1)
-            values[number] = raster.read(*here, [0])[0, 0, 0]
+        values[inside] = read_cells(raster, row[inside], column[inside])
     return values
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +26,40 @@ def provider(qgis_app, qgis_processing):
     plugin.initProcessing()
     yield QgsApplication.processingRegistry().providerById("gwsa")
     plugin.unload()
+
+
+@pytest.fixture(scope="session")
+def run_qgis_process(provider) -> Callable[..., subprocess.CompletedProcess]:
+    """Call an algorithm (name, parameters) with qgis_process, in the profile of its own in which the plugin was built."""
+    command = shutil.which("qgis_process")
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")} | {
+        "QGIS_PLUGINPATH": str(ROOT / "build" / "plugins"),
+        "QGIS_CUSTOM_CONFIG_PATH": str(ROOT / "build" / "profile"),
+        "QT_QPA_PLATFORM": "offscreen",
+    }
+    subprocess.run([command, "plugins", "enable", "gwsa_qgis"], env=environment, capture_output=True)
+
+    def run(name: str, parameters: dict, **options) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [command, "run", f"gwsa:{name}", "-"],
+            input=json.dumps({"inputs": parameters}),
+            capture_output=True,
+            text=True,
+            env=environment,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def chain_inputs(region) -> dict:
+    """Inputs of the complete chain in the small region, as the demonstration gives them."""
+    path = ROOT / "scripts" / "sample_inputs.py"
+    specification = importlib.util.spec_from_file_location("sample_inputs", path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module.chain_inputs(region) | {"SEARCH_ITERATIONS": 1}
 
 
 @pytest.fixture(scope="session")

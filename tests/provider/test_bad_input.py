@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import resource
 import shutil
 import signal
-import subprocess
 import traceback
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from qgis.core import QgsProcessingException, QgsProcessingFeedback
 
-BUILD = Path(__file__).resolve().parents[2] / "build"
 # Inputs and outputs of each algorithm; an input by itself is the small input of that name.
 ALGORITHMS = {
     "accumulate": ({"INPUT": "gwsa"}, {"OUTPUT": ".tif"}),
@@ -192,8 +189,8 @@ def inputs(small_inputs, tmp_path_factory) -> dict[str, str]:
 class Refusals:
     """Runs algorithms on small inputs, some of them wrong."""
 
-    def __init__(self, inputs: dict[str, str], folder: Path) -> None:
-        self.inputs, self.folder = inputs, folder
+    def __init__(self, inputs: dict[str, str], folder: Path, run_qgis_process: Callable) -> None:
+        self.inputs, self.folder, self.run_qgis_process = inputs, folder, run_qgis_process
 
     def parameters(self, name: str, changes: dict) -> dict:
         given, outputs = ALGORITHMS[name]
@@ -227,14 +224,7 @@ class Refusals:
 
     def qgis_process(self, name: str, changes: dict, match: str, **options) -> None:
         """qgis_process ends with 1 and says it on standard error."""
-        done = subprocess.run(
-            [shutil.which("qgis_process"), "run", f"gwsa:{name}", "-"],
-            input=json.dumps({"inputs": self.parameters(name, changes)}),
-            capture_output=True,
-            text=True,
-            env=own_profile(),
-            **options,
-        )
+        done = self.run_qgis_process(name, self.parameters(name, changes), **options)
         assert done.returncode == 1, done.stdout + done.stderr
         assert not done.stdout.strip(), done.stdout
         assert "Traceback" not in done.stderr, done.stderr
@@ -248,27 +238,9 @@ class Refusals:
         self.check(said.pop(), match)
 
 
-def own_profile() -> dict[str, str]:
-    """Environment in which qgis_process finds the plugin that was built, in a profile of its own."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    return environment | {
-        "QGIS_PLUGINPATH": str(BUILD / "plugins"),
-        "QGIS_CUSTOM_CONFIG_PATH": str(BUILD / "profile"),
-        "QT_QPA_PLATFORM": "offscreen",
-        "OMP_NUM_THREADS": "1",
-    }
-
-
 @pytest.fixture
-def refusals(provider, inputs, tmp_path) -> Refusals:
-    return Refusals(inputs, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def enabled(provider) -> None:
-    """The plugin is enabled in the profile."""
-    command = [shutil.which("qgis_process"), "plugins", "enable", "gwsa_qgis"]
-    subprocess.run(command, env=own_profile(), capture_output=True)
+def refusals(run_qgis_process, inputs, tmp_path) -> Refusals:
+    return Refusals(inputs, tmp_path, run_qgis_process)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -277,7 +249,7 @@ def test_processing_run(refusals, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_qgis_process(refusals, enabled, kind):
+def test_qgis_process(refusals, kind):
     refusals.qgis_process(*KINDS[kind])
 
 
@@ -395,6 +367,6 @@ def small_files() -> None:
 
 
 @pytest.mark.parametrize("name", ["accumulate", "trend", "preparepredictors"])
-def test_disk_that_fills_up(refusals, enabled, name):
+def test_disk_that_fills_up(refusals, name):
     changes = {"INPUT": "corrected"} if name == "accumulate" else {}
     refusals.qgis_process(name, changes, "cannot be written", preexec_fn=small_files)

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from qgis.core import QgsVectorLayer
-
-BUILD = Path(__file__).resolve().parents[2] / "build"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +57,7 @@ def test_pumping_fingerprint(provider, small_inputs, trending, tmp_path):
     assert len(Path(found["latitude_profile"]).read_text().splitlines()) == 4
 
 
-def test_basin_reports_of_all_basins_with_qgis_process(provider, small_inputs, trending, tmp_path):
+def test_basin_reports_of_all_basins_with_qgis_process(run_qgis_process, small_inputs, trending, tmp_path):
     paths = {
         "hot_spots": str(tmp_path / "h.gpkg"),
         "basins_with_trends": str(tmp_path / "b.gpkg"),
@@ -74,17 +68,7 @@ def test_basin_reports_of_all_basins_with_qgis_process(provider, small_inputs, t
     }
     temporary = dict.fromkeys(("trend", "significance_p"), "TEMPORARY_OUTPUT")
     given = {"INPUT": trending, "BASINS": small_inputs["aquifers"], "FIELD": "HYGEO2", **temporary, **paths}
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    environment |= {"QGIS_PLUGINPATH": str(BUILD / "plugins"), "QGIS_CUSTOM_CONFIG_PATH": str(BUILD / "profile")}
-    command = shutil.which("qgis_process")
-    subprocess.run([command, "plugins", "enable", "gwsa_qgis"], env=environment, capture_output=True)
-    done = subprocess.run(
-        [command, "run", "gwsa:basinreports", "-"],
-        input=json.dumps({"inputs": given}),
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
+    done = run_qgis_process("basinreports", given)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == ["13.html", "23.html"]
     overview = (tmp_path / "overview.html").read_text(encoding="utf-8")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -134,35 +132,14 @@ def test_in_batch(provider, cases, tmp_path, name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_qgis_process(cases, provider, tmp_path, name):
+def test_qgis_process(cases, provider, run_qgis_process, tmp_path, name):
     algorithm = provider.algorithm(name)
     outputs = destinations(algorithm, tmp_path)
-    done = subprocess.run(
-        [shutil.which("qgis_process"), "run", f"gwsa:{name}", "-"],
-        input=json.dumps({"inputs": {**cases[name], **outputs}}),
-        capture_output=True,
-        text=True,
-        env=own_profile(),
-    )
+    done = run_qgis_process(name, {**cases[name], **outputs})
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads(done.stdout)["results"]
     check(algorithm, outputs)
     assert set(outputs) <= set(results)
-
-
-def own_profile() -> dict[str, str]:
-    """Environment in which qgis_process finds the plugin that was built, in a profile of its own."""
-    build = Path(__file__).resolve().parents[2] / "build"
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    environment |= {
-        "QGIS_PLUGINPATH": str(build / "plugins"),
-        "QGIS_CUSTOM_CONFIG_PATH": str(build / "profile"),
-        "QT_QPA_PLATFORM": "offscreen",
-    }
-    subprocess.run(
-        [shutil.which("qgis_process"), "plugins", "enable", "gwsa_qgis"], env=environment, capture_output=True
-    )
-    return environment
 
 
 def test_cancelling_leaves_nothing(provider, cases, tmp_path):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -98,31 +96,8 @@ def test_the_toolbox_opens_bundled_models_in_the_designer(provider, qgis_app, mo
     dialog.close()
 
 
-def chain_inputs(region: Path) -> dict:
-    grace = region / "grace"
-    return {
-        "GRACE": str(next(grace.glob("*all-corrections.nc"))),
-        "MASCON_MAP": str(next(grace.glob("*mapping_file.nc"))),
-        "LAND_MASK_FILE": str(next(grace.glob("*LandMask.nc"))),
-        "GLDAS": str(region / "gldas"),
-        "CHELSA": str(region / "chelsa"),
-        "SOIL_MOISTURE": str(region / "sm"),
-        "EVAPOTRANSPIRATION": str(region / "pml"),
-        "NDVI": str(region / "mod13a1"),
-        "LST": str(region / "mod11a2"),
-        "SOIL": str(region / "soilgrids"),
-        "ELEVATION": str(next((region / "gmted").glob("*.tif"))),
-        "WATER": [str(path) for path in sorted((region / "jrc_gsw").glob("*.tif"))],
-        "GLACIERS": str(next((region / "rgi").glob("*.shp"))),
-        "AQUIFERS": str(next((region / "whymap").glob("*.shp"))),
-        "TEMPLATE": str(region / "templates" / "template_fine.tif"),
-        "FACTOR": 3,
-        "SEARCH_ITERATIONS": 1,
-    }
-
-
 @pytest.fixture(scope="module")
-def chain(provider, region, tmp_path_factory) -> dict:
+def chain(run_qgis_process, chain_inputs, tmp_path_factory) -> dict:
     """The complete model, run with qgis_process as a user would."""
     folder = tmp_path_factory.mktemp("complete")
     outputs = {
@@ -139,18 +114,7 @@ def chain(provider, region, tmp_path_factory) -> dict:
         "closure_table": str(folder / "closure.csv"), "trained_models": str(folder / "models.gwsa"),
     }  # fmt: skip
     temporary = dict.fromkeys(others, "TEMPORARY_OUTPUT")
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    build = ROOT / "build"
-    environment |= {"QGIS_PLUGINPATH": str(build / "plugins"), "QGIS_CUSTOM_CONFIG_PATH": str(build / "profile")}
-    command = shutil.which("qgis_process")
-    subprocess.run([command, "plugins", "enable", "gwsa_qgis"], env=environment, capture_output=True)
-    done = subprocess.run(
-        [command, "run", "gwsa:completechain", "-"],
-        input=json.dumps({"inputs": {**chain_inputs(region), **outputs, **reports, **temporary}}),
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
+    done = run_qgis_process("completechain", {**chain_inputs, **outputs, **reports, **temporary})
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return outputs | reports
 
