@@ -12,7 +12,6 @@ side, the peak memory is measured in fresh processes, on maps of 1, 4 and 16 tim
 import math
 import multiprocessing
 import shutil
-import statistics
 import sys
 import tempfile
 import time
@@ -155,6 +154,19 @@ def timed(work):
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
+def side_by_side(bare, step, repeats):
+    """Wall and CPU seconds of both, (repeats, 2, 2): the bare work is the mean of that before and after each step.
+
+    A machine that others use too is now fast and now slow: what is compared is what ran one after the other.
+    """
+    found, before = [], timed(bare)
+    for _ in range(repeats):
+        own, after = timed(step), timed(bare)
+        found.append([np.mean([before, after], axis=0), own])
+        before = after
+    return np.array(found)
+
+
 def report_speed(side, factor, months, threads, repeats):
     """Print rates and shares."""
     import xgboost as xgb
@@ -179,18 +191,15 @@ def report_speed(side, factor, months, threads, repeats):
                     boosters[name].inplace_predict(table)
 
             bare()
-            times = {"bare": [], "step": []}
-            for _ in range(repeats):
-                times["bare"].append(timed(bare))
-                times["step"].append(timed(lambda preset=preset: run_step(folder, preset, threads)))
-            middle = {
-                name: [statistics.median(one) for one in zip(*found, strict=True)] for name, found in times.items()
-            }
+            found = side_by_side(bare, lambda preset=preset: run_step(folder, preset, threads), repeats)
+            (bare_wall, bare_cpu), (wall, cpu) = np.median(found, axis=0)
+            wall_share, cpu_share = np.median(found[:, 0] / found[:, 1], axis=0)
+            least = found[:, 0].min(axis=0) / found[:, 1].min(axis=0)
             rows = sum(len(table) for table in tables.values()) / 1e6
-            (bare_wall, bare_cpu), (wall, cpu) = middle["bare"], middle["step"]
+            each = " ".join(f"{share:.0%}" for share in found[:, 0, 0] / found[:, 1, 0])
             print(
-                f"{preset:14}{rows:8.2f}{bare_wall:14.2f}{bare_cpu:8.2f}{wall:14.2f}{cpu:8.2f}{bare_wall / wall:19.1%}"
-                f"{bare_cpu / cpu:7.1%}",
+                f"{preset:14}{rows:8.2f}{bare_wall:14.2f}{bare_cpu:8.2f}{wall:14.2f}{cpu:8.2f}{wall_share:19.1%}"
+                f"{cpu_share:7.1%}   of the least times: {least[0]:.1%} {least[1]:.1%}   each: {each}",
                 flush=True,
             )
     finally:

@@ -117,7 +117,7 @@ class TreeEnsemble:
         if threads is not None and threads != self.threads:
             self.threads = threads
             self._booster.set_param({"nthread": threads})
-        return self._booster.inplace_predict(np.ascontiguousarray(x, np.float32))
+        return self._booster.inplace_predict(np.asarray(x, np.float32))  # in whatever order it lies
 
     def save(self) -> Parts:
         """The fitted booster in UBJSON."""

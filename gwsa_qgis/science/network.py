@@ -108,7 +108,7 @@ class NeuralNetwork:
         starts = range(0, len(x), ROWS_AT_ONCE)
 
         def estimate(start: int) -> None:
-            scaled = self._scaling.inputs(np.asarray(x[start : start + ROWS_AT_ONCE], np.float32))
+            scaled = self._scaling.inputs(np.ascontiguousarray(x[start : start + ROWS_AT_ONCE], np.float32))
             out[start : start + ROWS_AT_ONCE] = self._scaling.unscaled(self._layers.estimate(scaled))
 
         workers = min((self.threads if threads is None else threads) or os.cpu_count() or 1, len(starts))

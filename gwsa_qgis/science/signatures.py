@@ -63,7 +63,7 @@ class SignatureSums:
         months : (n_months,) datetime64[M]
         """
         size = np.empty(self._counts.shape[1:], np.float32)
-        product = np.empty(size.shape, np.float64)
+        exact, product = np.empty((2, size.size), np.float64)
         for t, (terms, month) in enumerate(zip(_terms(months).T, calendar_month(months), strict=True)):
             there = valid[t].ravel()
             self._counts[int(month) - 1] += there
@@ -72,8 +72,10 @@ class SignatureSums:
                 values = layer[t].ravel()
                 values = values if whole else np.where(there, values, 0)
                 np.maximum(largest, np.abs(values, out=size, casting="same_kind"), out=largest)
-                for sums, term in zip(products, terms, strict=True):
-                    sums += np.multiply(values, term, out=product, dtype=np.float64)
+                exact[:] = values
+                products[0] += exact
+                for sums, term in zip(products[1:], terms[1:], strict=True):
+                    sums += np.multiply(exact, term, out=product)
 
     def finish(self) -> np.ndarray:
         """Signatures (n_predictors, 3, ...) float32: NaN where no month is valid, no cycle where months of a year lack."""
@@ -93,7 +95,10 @@ class SignatureSums:
         found[:, 0, some] = products[:, 0, some] / number[some]
         # place by place in one order: what BLAS and einsum give depends on how many places there are
         chosen = slice(None) if cycle.all() else cycle
-        inverse = _inverse(sum(square * count for square, count in zip(_SQUARES, counts[:, chosen], strict=True)))
+        counts = counts[:, chosen]
+        if (counts == counts[:, :1]).all():
+            counts = counts[:, :1]  # one matrix for all
+        inverse = _inverse(sum(square * count for square, count in zip(_SQUARES, counts, strict=True)))
         found[:, :, chosen] = sum(inverse[:, part] * products[:, None, part][..., chosen] for part in range(len(PARTS)))
         # what is left of a mean or a cycle that is not there would be scaled up as if it were
         found[np.abs(found) < SMALLEST * self._largest[:, None, places]] = 0.0

@@ -18,6 +18,9 @@ from gwsa_qgis.steps.predict_plan import ROWS_AT_ONCE, PredictPlan
 from gwsa_qgis.steps.surrounding import Surrounding
 from gwsa_qgis.steps.trained_model import TrainedModel
 
+# Values of a page of memory, and of a line of the processor's cache.
+_PAGE, _LINE = 1024, 16
+
 
 @dataclass(frozen=True)
 class _Pixels:
@@ -44,24 +47,32 @@ class _Pixels:
 
 
 class _Table:
-    """Inputs of a window's pixels, a row each: columns that stay are there, the others are filled in month by month.
+    """Inputs of a window's pixels, a column each: those that stay are there, the others are filled in month by month.
 
     Its memory serves one window after the other: so large a piece would not go back to the system when it is let go.
+    Columns lie one after the other, so that they are filled in one run; boosters read them as fast as rows as long as
+    the same pixel's inputs do not fall on the same place of the processor's cache.
     """
 
-    def __init__(self, most_pixels: int, n_inputs: int, n_moving: int) -> None:
+    def __init__(self, most_pixels: int, n_inputs: int) -> None:
         self.window: Window | None = None
-        self._rows = np.empty((most_pixels, n_inputs), np.float32)
-        self._moving = np.empty((most_pixels, n_moving), np.float32)
+        self._columns = np.empty((n_inputs, most_pixels // _PAGE * _PAGE + _PAGE + _LINE), np.float32)
 
     def turn_to(self, window: Window, pixels: _Pixels) -> None:
         """Take up the pixels of a window."""
         self.window = window
-        self.rows = self._rows[: pixels.classes.size]
-        self.moving = self._moving.reshape(-1)[: pixels.classes.size * self._moving.shape[1]]
-        self.moving = self.moving.reshape(-1, pixels.classes.size)
+        self.columns = self._columns[:, : pixels.classes.size]
         for column, values in pixels.inputs.items():
-            self.rows[:, column] = values
+            self.columns[column] = values
+
+    @property
+    def rows(self) -> np.ndarray:
+        """All of it as learners take it, (n_pixels, n_inputs)."""
+        return self.columns.T
+
+    def some_rows(self, places: np.ndarray) -> np.ndarray:
+        """Some pixels of it, (n_places, n_inputs)."""
+        return np.take(self.columns, places, axis=1).T
 
 
 class Prediction:
@@ -109,7 +120,7 @@ class Prediction:
         """A table of the window, at best one that has been used for it before."""
         with self._lock:
             free = sorted(self._tables, key=lambda table: table.window != window)
-            table = free[0] if free else _Table(self._most, len(self.trained.inputs), len(self._columns))
+            table = free[0] if free else _Table(self._most, len(self.trained.inputs))
             self._tables = free[1:]
         try:
             if table.window != window:
@@ -139,14 +150,14 @@ class Prediction:
         out: np.ndarray,
     ) -> None:
         """Put a month's estimates into `out`."""
-        for column, layer, values in zip(self._columns, layers, table.moving, strict=True):
+        moving = [table.columns[column] for column in self._columns]
+        for layer, values in zip(layers, moving, strict=True):
             _choose(layer, pixels.index, values)
-            table.rows[:, column] = values
-        table.rows[:, -terms.size :] = terms
+        table.columns[-terms.size :] = terms[:, None]
         linear = None
         if pixels.linear is not None:
-            moving = len(layers) // 2
-            linear = pixels.linear.predict(table.moving[moving:], table.moving[:moving], terms)
+            half = len(moving) // 2
+            linear = pixels.linear.predict(moving[half:], moving[:half], terms)
         good = valid if pixels.index is None else valid[pixels.index]
         if good.all():
             place = slice(None) if pixels.index is None else pixels.index
@@ -157,7 +168,7 @@ class Prediction:
             rows = good[start : start + ROWS_AT_ONCE]
             place = rows if pixels.index is None else pixels.index[rows]
             own = None if linear is None else linear[rows]
-            out[place] = self.trained.predict(table.rows[rows], pixels.classes[rows], own)
+            out[place] = self.trained.predict(table.some_rows(rows), pixels.classes[rows], own)
 
     def _make_pixels(self, window: Window) -> _Pixels:
         give_back()  # what the window before has left

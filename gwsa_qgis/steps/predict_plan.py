@@ -15,8 +15,9 @@ FEWEST_PIECES = 3  # that must fit in it: one being read, one predicted, one wri
 ROWS_IN_PIECE = 2**16  # more would not make the learners quicker
 ROWS_IN_PART = 2**21  # some ten seconds of work: what an interruption costs
 SMALLEST_TILE = 16
-# Rows that learners are given at once: enough to keep them busy, and what they make on the way is small.
-ROWS_AT_ONCE = 2**14
+# Rows that learners are given at once: enough to keep them busy, and what they make on the way is small. No power of two,
+# so that the inputs of a row do not all fall on the same place of the processor's cache.
+ROWS_AT_ONCE = 2**14 + 16
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ def write_prediction(
     report(0.0, "Predicting")
     predicted = unknown = done = 0
     with ExitStack() as stack:
-        # one more than are predicted: the next is read meanwhile
-        results = map_ordered(lambda task: prediction.piece(*task), tasks, plan.lanes + 1)
+        # two more than are predicted: while one is written, the next is read
+        results = map_ordered(lambda task: prediction.piece(*task), tasks, plan.lanes + 2)
         stack.callback(results.close)
         for part in plan.parts:
             path, last = journal.folder / f"{part.name}.raw", done + len(part.windows)
