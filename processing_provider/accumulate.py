@@ -18,6 +18,8 @@ class Accumulate(GwsaAlgorithm):
     SUMMARY = "Sums a monthly stack since its first month, as for accumulated precipitation and evapotranspiration."
     HELP = """<p>Band <i>n</i> of the output is the sum of bands 1 to <i>n</i> of the input, in the input's unit. Storage
     integrates fluxes: accumulated precipitation and evapotranspiration are two of the method's predictors.</p>"""
+    FORMULA = "A<sub>n</sub> = x<sub>1</sub> + x<sub>2</sub> + ... + x<sub>n</sub>, n the month."
+    UNITS = "As the input's: mm stay mm."
 
     def declare(self) -> None:
         self.add_raster("INPUT", "Monthly stack", "Monthly sums, for example precipitation in mm.")

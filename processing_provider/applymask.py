@@ -17,6 +17,8 @@ class ApplyMask(GwsaAlgorithm):
     TAGS = ("mask", "clip")
     SUMMARY = "Sets the masked cells of a raster or monthly stack to NoData."
     HELP = """<p>Months, units and other metadata of the input stay. Raster and mask must lie on one grid.</p>"""
+    FORMULA = "OUTPUT = INPUT where MASK differs from 0, else NoData."
+    UNITS = "As the input's."
 
     def declare(self) -> None:
         self.add_raster("INPUT", "Raster or monthly stack", "What is masked.")

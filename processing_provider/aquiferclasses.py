@@ -24,6 +24,11 @@ class AquiferClasses(GwsaAlgorithm):
     class is not one connected aquifer. Any other field of whole numbers or of texts may be used; texts are numbered in
     the order of the alphabet, as the log and the raster's metadata (GWSA_CLASSES) say.</p>
     <p>A coarse cell has the class that most of its area has.</p>"""
+    FORMULA = (
+        "Coarse class = the class c with the largest sum of a<sub>i</sub> over fine cells i of class c; a<sub>i</sub> "
+        "is a cell's area."
+    )
+    UNITS = "None: numbers of classes. Recharge in the classes' meaning is mm per year."
 
     def declare(self) -> None:
         self.add(

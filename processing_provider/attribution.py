@@ -17,7 +17,10 @@ class Attribution(GwsaAlgorithm):
     NAME = "Pumping fingerprint (attribution)"
     GROUP = "analyse"
     TAGS = ("pumping", "depletion", "residual", "human", "natural background", "ISIMIP", "WaterGAP")
-    REFERENCE = f"{PAPER} Section 3.5, Fig. 10; limits of the method: section 4."
+    REFERENCE = (
+        f"WaterGAP as a background: Mueller Schmied et al. (2021), doi:10.5194/gmd-14-1037-2021. {PAPER} Section "
+        "3.5, Fig. 10; limits of the method: section 4."
+    )
     SUMMARY = "Takes a hydrological model's natural groundwater from GWSA and maps the trend of what is left."
     HELP = """<p>RESIDUAL = (GWSA - its mean) - (background - its mean), cm; the means of a pixel are over the same months: those
     of the baseline in which both are there and GWSA is no gap filling. BACKGROUND is interpolated bilinearly to the cells of
@@ -29,6 +32,8 @@ class Attribution(GwsaAlgorithm):
     <p>A negative residual says that storage falls faster than this model's natural groundwater. It does not prove pumping:
     errors of the model, of the soil moisture taken out before, lakes, reservoirs and ice look the same. Use several
     models.</p>"""
+    FORMULA = "RESIDUAL = (GWSA - mean GWSA) - (BACKGROUND - mean BACKGROUND); its slope as eqs 21 and 22."
+    UNITS = "cm of equivalent water height; slopes cm per month or year; areas percent."
 
     def declare(self) -> None:
         self.add_raster("GWSA", "GWSA, fine", "Monthly stack, cm.")

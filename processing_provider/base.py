@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from gwsa_qgis.processing_provider.layers import prepare_loaded_layer
 from gwsa_qgis.processing_provider.translation import tr
 from gwsa_qgis.processing_provider.values import Values, describe_refusal
 from qgis.core import (
+    QgsApplication,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -36,7 +39,7 @@ from gwsa_qgis.progress import WARNING
 ICONS = Path(__file__).parent / "icons"
 PAPER = (
     "Method: High-resolution global groundwater storage anomalies: a 1 km downscaled dataset "
-    "(Earth System Science Data preprint essd-2026-409)."
+    "(Earth System Science Data preprint essd-2026-409; its data: doi:10.12072/ncdc.hydrology.db7323.2026)."
 )
 # Import name and the name that pip knows, of every package that QGIS itself may lack.
 PACKAGES = {
@@ -68,14 +71,17 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
     ID : str
         Name for ever; saved models refer to it.
     NAME, GROUP, SUMMARY, HELP : str
-        What the toolbox shows; GROUP is a key of `GROUPS`. HELP says method, units and formula.
+        What the toolbox shows; GROUP is a key of `GROUPS`. HELP says what the method does and what to beware of.
+    FORMULA, UNITS : str
+        What is computed, with the number of the paper's equation where it has one, and in which units; both are part
+        of the help.
     REFERENCE : str
         Where the method comes from.
     NEEDS : tuple of str
         Import names of packages that the step cannot do without.
     """
 
-    ID = NAME = GROUP = SUMMARY = HELP = ""
+    ID = NAME = GROUP = SUMMARY = HELP = FORMULA = UNITS = ""
     REFERENCE = PAPER
     TAGS: tuple[str, ...] = ()
     NEEDS: tuple[str, ...] = ()
@@ -115,7 +121,13 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
         return tr(self.SUMMARY)
 
     def shortHelpString(self) -> str:
-        return f"<p><b>{tr(self.SUMMARY)}</b></p>{tr(self.HELP)}<p><i>{tr(self.REFERENCE)}</i></p>"
+        parts = [f"<p><b>{tr(self.SUMMARY)}</b></p>", tr(self.HELP)]
+        for title, text in ((tr("Formula"), self.FORMULA), (tr("Units"), self.UNITS)):
+            if text:
+                parts.append(f"<p><b>{title}.</b> {tr(text)}</p>")
+        if self.REFERENCE:
+            parts.append(f"<p><i>{tr(self.REFERENCE)}</i></p>")
+        return help_as_shown("".join(parts))
 
     def helpUrl(self) -> str:
         return f"https://github.com/gwsa-qgis/gwsa_qgis/blob/main/docs/algorithms/{self.ID}.md"
@@ -345,6 +357,14 @@ class RemainingTime:
         if minutes < 90:
             return tr("About {minutes:.0f} min left.").format(minutes=minutes)
         return tr("About {hours:.1f} h left.").format(hours=minutes / 60)
+
+
+def help_as_shown(text: str) -> str:
+    """Return the help as HTML; for `qgis_process`, which prints what it is given, as plain text."""
+    if QgsApplication.platform() != "qgis_process":
+        return text
+    text = re.sub(r"<(sup|sub)>", lambda tag: "^" if tag[1] == "sup" else "_", re.sub(r"\s+", " ", text))
+    return html.unescape(re.sub(r"<[^>]+>", "", re.sub(r"(</p>|<br/?>) ?", "\n", text))).strip()
 
 
 def missing_packages(needed: tuple[str, ...]) -> list[str]:

@@ -20,6 +20,8 @@ class BaseMask(GwsaAlgorithm):
     SUMMARY = "Combines masks: a cell is used only where all of them use it."
     HELP = """<p>Takes the water mask, the glacier mask and any further one on the same grid; each means use where it has a
     value other than 0.</p><p>Output: 1 = use, NoData = masked.</p>"""
+    FORMULA = "OUTPUT = 1 where m<sub>1</sub>, m<sub>2</sub>, ... all differ from 0, else NoData."
+    UNITS = "None: 1 or NoData."
 
     def declare(self) -> None:
         self.add(

@@ -40,6 +40,14 @@ class BasinReport(GwsaAlgorithm):
     <i>change</i>, <i>seasonal_pct</i>, <i>maximum</i>, <i>drought_pct</i> and <i>drought_spell</i> (share of months, and the
     longest run of them, in D1 or worse), <i>driest</i>, and number, area and km<sup>3</sup> per year of hot spots.</p>
     <p>Choose BREAK without looking at the series: a test of the month that looks best finds breaks in noise.</p>"""
+    FORMULA = (
+        "mean = sum(a<sub>i</sub> v<sub>i</sub>) / sum(a<sub>i</sub>); slope = median of (X<sub>j</sub> - "
+        "X<sub>i</sub>) / (j - i) (eq. 22); C = s / (s + d) (eq. 20); DSI = (S - mean<sub>m</sub>) / sd<sub>m</sub>."
+    )
+    UNITS = (
+        "cm, cm per year, km<sup>2</sup>, km<sup>3</sup> and km<sup>3</sup> per year; the drought index in standard "
+        "deviations."
+    )
 
     def declare(self) -> None:
         add_basins(self)

@@ -48,6 +48,8 @@ class BasinSeries(GwsaAlgorithm):
     and calendar year with its number of months. SUMMARY and LAYER have a row for each basin: areas and shares with values,
     <i>slope_cm</i> (cm per year) and <i>rate_km3</i> (km<sup>3</sup> per year) with their limits <i>_lo</i> and <i>_hi</i>,
     both p values, and the root mean square <i>error_cm</i> of the uncertainty.</p>"""
+    FORMULA = "mean = sum(a<sub>i</sub> v<sub>i</sub>) / sum(a<sub>i</sub>); volume = mean x area x 10<sup>-5</sup>."
+    UNITS = "mean cm, area km<sup>2</sup>, volume km<sup>3</sup>, slopes cm per year and km<sup>3</sup> per year."
 
     def declare(self) -> None:
         add_basins(self)

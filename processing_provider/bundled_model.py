@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gwsa_qgis.processing_provider.base import PAPER
 from gwsa_qgis.processing_provider.translation import tr
 from qgis.core import QgsProcessingModelAlgorithm
 from qgis.PyQt.QtGui import QIcon
@@ -51,6 +52,10 @@ class BundledModel(QgsProcessingModelAlgorithm):
 
     def group(self) -> str:
         return tr(super().group())
+
+    def shortHelpString(self) -> str:
+        end = "</body></html>"  # what QGIS closes a model's help with
+        return f"{super().shortHelpString().removesuffix(end)}<p><i>{tr(PAPER)}</i></p>{end}"
 
     def icon(self) -> QIcon:
         return QIcon(self._icon_path)

@@ -20,6 +20,7 @@ class CheckEnvironment(GwsaAlgorithm):
     SUMMARY = "Says which versions and Python packages this QGIS has, what is missing and how to install it."
     HELP = """<p>Import, preparation, gap filling, water balance, correction and trend need nothing but QGIS. Training
     needs xgboost and scikit-learn, prediction xgboost, robust STL statsmodels.</p>"""
+    UNITS = "None."
 
     def declare(self) -> None:
         self.add_report("Page with versions and commands.")

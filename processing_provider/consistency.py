@@ -21,6 +21,12 @@ class Consistency(GwsaAlgorithm):
     the mean over months, which is what the paper's Fig. 3 shows. With MASCONS the comparison is on native mascons.
     Agreement below a mascon is no virtue: there, the 0.25 deg GWSA is the land model's soil moisture with its sign
     turned.</p>"""
+    FORMULA = (
+        "R<sup>2</sup> = 1 - sum((y - o)<sup>2</sup>) / sum((o - mean o)<sup>2</sup>) (eq. 16), CC = the linear "
+        "correlation (eq. 17), RMSE = sqrt(sum((o - y)<sup>2</sup>) / n) (eq. 18); o is coarse, y the mean of the "
+        "fine map."
+    )
+    UNITS = "RMSE and DIFFERENCE in cm; R<sup>2</sup> and CC have no unit."
 
     def declare(self) -> None:
         self.add_raster("FINE", "GWSA, fine", "Monthly stack, cm.")

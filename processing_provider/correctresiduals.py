@@ -27,6 +27,11 @@ class CorrectResiduals(GwsaAlgorithm):
     is added as a constant over each, so means stay exact and there is a step around them.</p>
     <p>With MASCONS the means close on native mascons, which is what GRACE measured; below a mascon the 0.25 deg values
     hold no measured detail.</p>"""
+    FORMULA = (
+        "r = coarse GWSA - sum(a<sub>i</sub> y<sub>i</sub>) / sum(a<sub>i</sub>); OUTPUT = y + s, where with "
+        "<i>exact</i> the means of s are r: sum(a<sub>i</sub> s<sub>i</sub>) / sum(a<sub>i</sub>) = r."
+    )
+    UNITS = "cm of equivalent water height."
 
     def declare(self) -> None:
         self.add_raster("PREDICTION", "Prediction", "Monthly stack on the fine grid, cm.")

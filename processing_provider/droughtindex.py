@@ -34,6 +34,8 @@ class DroughtIndex(GwsaAlgorithm):
     pixel's linear trend out first, and shows droughts about it.</p>
     <p>Classes: D0 from -0.5, D1 -0.8, D2 -1.3, D3 -1.6, D4 -2.0, and W0 to W4 on the other side. Drought means D1 or worse.
     Areas are true areas.</p>"""
+    FORMULA = "DSI(y, m) = (S(y, m) - mean<sub>m</sub>) / sd<sub>m</sub>, y the year and m the calendar month."
+    UNITS = "Standard deviations (no unit); areas km<sup>2</sup> and percent; spells months."
 
     def declare(self) -> None:
         self.add_raster("INPUT", "Monthly stack", "GWSA or TWSA, cm; ten years or more.")

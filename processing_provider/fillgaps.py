@@ -46,6 +46,11 @@ class FillGaps(GwsaAlgorithm):
     inside 2003-2016, not four; years scored on their observed months, not on fills as well; eps1 over the years that
     have short gaps; eps1 from the modes that pass the program's low-frequency test, which is the more cautious
     figure.</p>"""
+    FORMULA = (
+        "Y = U S V<sup>T</sup> (eq. 5), X' = g<sub>1</sub> + ... + g<sub>K'</sub> (eq. 11), eps1 = sd(X<sub>obs</sub> "
+        "- X') (eq. 12), eps2 = sqrt(mean of the squared errors of the masked years) (eqs 13, 14)."
+    )
+    UNITS = "cm of equivalent water height, errors too; windows are months."
 
     def declare(self) -> None:
         self.add_raster("INPUT", "TWSA stack", "Monthly stack with missing months as NoData.")

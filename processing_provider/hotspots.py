@@ -35,6 +35,8 @@ class HotSpots(GwsaAlgorithm):
     <p><b>Beware.</b> Cells are chosen for being significant: slopes in hot spots are on average steeper than the truth. The
     report says how much area chance alone would choose: small hot spots need another proof. Take P_VALUE of correction ar1;
     the plain test makes hot spots of noise.</p>"""
+    FORMULA = "rate = sum(slope<sub>i</sub> x a<sub>i</sub>) x 10<sup>-5</sup> over the cells i of a hot spot."
+    UNITS = "slope cm per year, area km<sup>2</sup>, rate km<sup>3</sup> per year, shares percent."
 
     def declare(self) -> None:
         self.add_raster(

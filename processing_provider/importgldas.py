@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gwsa_qgis.processing_provider.base import GwsaAlgorithm
+from gwsa_qgis.processing_provider.base import PAPER, GwsaAlgorithm
 from gwsa_qgis.processing_provider.translation import tr
 from gwsa_qgis.processing_provider.values import Values
 from qgis.core import QgsProcessing, QgsProcessingParameterMultipleLayers
@@ -19,6 +19,7 @@ class ImportGldas(GwsaAlgorithm):
     NAME = "Import GLDAS storages"
     GROUP = "import"
     TAGS = ("GLDAS", "Noah", "CLSM", "VIC", "soil moisture", "snow", "canopy", "uncertainty")
+    REFERENCE = f"GLDAS: Rodell et al. (2004), doi:10.1175/BAMS-85-3-381. {PAPER}"
     SUMMARY = "Reads monthly GLDAS files (Noah, CLSM, VIC) into stacks of soil moisture, snow and canopy water in cm."
     HELP = """<p>SMS is the soil moisture of all layers (Noah: four, 0-200 cm; VIC: three; CLSM: the one variable of the
     whole profile, which reaches down to bedrock and so holds water that other models leave to groundwater), SWE the
@@ -31,6 +32,8 @@ class ImportGldas(GwsaAlgorithm):
     uncertainty that the choice of a land-surface model brings to groundwater. Models on coarser cells (VIC and CLSM, 1
     degree) are interpolated bilinearly to the cells written, where the coast takes the values of the nearest land
     cells.</p>"""
+    FORMULA = "SMS = sum over the layers / 10, SWE = SWE / 10, CWS = CWS / 10 (kg m<sup>-2</sup> to cm)."
+    UNITS = "cm of equivalent water height."
 
     def declare(self) -> None:
         self.add(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gwsa_qgis.processing_provider.base import GwsaAlgorithm
+from gwsa_qgis.processing_provider.base import PAPER, GwsaAlgorithm
 from gwsa_qgis.processing_provider.translation import tr
 from gwsa_qgis.processing_provider.values import Values
 from qgis.core import QgsProcessingParameterExtent
@@ -17,6 +17,10 @@ class ImportGrace(GwsaAlgorithm):
     NAME = "Import GRACE mascons"
     GROUP = "import"
     TAGS = ("CSR", "JPL", "GSFC", "mascon", "TWSA", "NetCDF")
+    REFERENCE = (
+        "CSR mascons: Save et al. (2016), doi:10.1002/2016JB013007. Mascons compared: Scanlon et al. (2016), "
+        f"doi:10.1002/2016WR019494. {PAPER}"
+    )
     SUMMARY = "Reads a GRACE/GRACE-FO file (CSR, JPL, GSFC, or plain CF) into a monthly stack of TWSA in cm."
     HELP = """<p>Terrestrial water storage anomaly (TWSA), cm of equivalent water height relative to 2004-2009, one band
     for each calendar month; months without a solution are bands of NoData. Longitudes become -180..180, rows run
@@ -36,6 +40,14 @@ class ImportGrace(GwsaAlgorithm):
     <p><b>Gain factors</b> (JPL's scale_factor) give a mascon the amplitude pattern of a land surface model without
     pumping. They are for seasons of natural storage: not for trends, and not part of the recommended chain, which
     finds the pattern itself.</p>"""
+    FORMULA = (
+        "h = TWSA, cm of equivalent water height over each cell; 1 cm over 1 km<sup>2</sup> is 10,000 m<sup>3</sup>. "
+        "Published: a month with two solutions is their mean."
+    )
+    UNITS = (
+        "cm relative to 2004-2009 (a file's m or mm are converted); uncertainties cm, 1 sigma; gain factors have no "
+        "unit."
+    )
 
     def declare(self) -> None:
         self.add_file(

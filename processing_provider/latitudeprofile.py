@@ -28,6 +28,11 @@ class LatitudeProfile(GwsaAlgorithm):
     <p>PERIODS gives parts of the record a band of MEAN and a profile of their own: <i>2003/2010, 2011-01/2020-12</i>.</p>
     <p>The mean of an anomaly is relative to its baseline. A record that begins or ends within a year weighs some months more
     than others.</p>"""
+    FORMULA = (
+        "Band mean = sum(A<sub>i</sub> m<sub>i</sub>) / sum(A<sub>i</sub>), A<sub>i</sub> the area of pixel i and "
+        "m<sub>i</sub> its mean over the months."
+    )
+    UNITS = "As the stack's (cm); latitudes degrees; areas km<sup>2</sup>."
 
     def declare(self) -> None:
         self.add_raster("INPUT", "Monthly stack", "For example GWSA, cm; in geographic coordinates.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gwsa_qgis.processing_provider.base import GwsaAlgorithm
+from gwsa_qgis.processing_provider.base import PAPER, GwsaAlgorithm
 from gwsa_qgis.processing_provider.translation import tr
 from gwsa_qgis.processing_provider.values import Values
 from qgis.core import QgsProcessing, QgsProcessingParameterMultipleLayers
@@ -20,6 +20,10 @@ class MakeMonthlyStack(GwsaAlgorithm):
     NAME = "Make monthly stack"
     GROUP = "import"
     TAGS = ("CHELSA", "PML", "MODIS", "SoilGrids", "TerraClimate", "ERA5", "NDVI", "LST", "time series", "merge")
+    REFERENCE = (
+        "CHELSA: Karger et al. (2017), doi:10.1038/sdata.2017.122. PML_V2: Zhang et al. (2019), "
+        f"doi:10.1016/j.rse.2018.12.031. SoilGrids: Poggio et al. (2021), doi:10.5194/soil-7-217-2021. {PAPER}"
+    )
     SUMMARY = "Puts the files of one product together into one raster with a band for each calendar month."
     HELP = """<p>Dates come from file names, band names or the files' time axis; scale, offset and NoData from the product
     (or its tags). Composites of 8 or 16 days become months by their overlap in days: rates (PML evapotranspiration,
@@ -30,6 +34,14 @@ class MakeMonthlyStack(GwsaAlgorithm):
     <p>A month is written when half of its days are covered; one that is left out or missing is named in the log.</p>
     <p><i>generic</i> takes any rasters: one file a month or one band a month, with dates in names, or a start month
     given by hand.</p>"""
+    FORMULA = (
+        "Rates: month = sum over composites of (overlap in days x rate). States: month = sum(overlap x value) / "
+        "sum(overlap)."
+    )
+    UNITS = (
+        "Precipitation and evapotranspiration mm per month, temperatures degrees Celsius or kelvin as the product has "
+        "them, NDVI without unit, soil moisture m<sup>3</sup> m<sup>-3</sup>; the unit is written into the stack."
+    )
 
     def declare(self) -> None:
         self.add(

@@ -23,6 +23,11 @@ class Predict(GwsaAlgorithm):
     <p>Predictors are read, pieces predicted and the map written at the same time, within the memory. Finished parts wait
     in a hidden folder beside the output: after a cancelled or broken run the same call goes on after them and ends with
     the same bytes, and a changed input or setting starts afresh.</p>"""
+    FORMULA = (
+        "Published: y = f<sub>c</sub>(x<sub>1</sub>, x<sub>2</sub>, ...) of each fine cell, c its aquifer class. "
+        "Recommended: y = w<sub>c</sub> g(x - their neighbourhood)."
+    )
+    UNITS = "cm of equivalent water height."
 
     def declare(self) -> None:
         self.add_file("MODEL", "Model", "Model file made by Train models.", "GWSA model (*.gwsa)")

@@ -30,6 +30,12 @@ class PreparePredictors(GwsaAlgorithm):
     after them, and a changed input or setting starts afresh.</p>
     <p>The predictor's name is the input's file or layer name, unless NAMES lists others in the same order. Models need
     the same names in training and prediction.</p>"""
+    FORMULA = (
+        "Coarse = sum(a<sub>i</sub> x<sub>i</sub>) / sum(a<sub>i</sub>) over the valid fine cells i, a<sub>i</sub> "
+        "their areas. A hole = sum(x<sub>j</sub> / d<sub>j</sub><sup>2</sup>) / sum(1 / d<sub>j</sub><sup>2</sup>), "
+        "d<sub>j</sub> the distances to cells with values."
+    )
+    UNITS = "As each input's, unchanged."
 
     def declare(self) -> None:
         self.add(

@@ -24,6 +24,7 @@ class ProjectReport(GwsaAlgorithm):
     out, and what not to believe; it has a paragraph of methods to paste, with citations. It needs no network, and prints.
     JSON holds the same figures for other programs.</p>
     <p>Storages are in cm of equivalent water height, trends in the unit of their raster.</p>"""
+    UNITS = "Storages in cm of equivalent water height, trends in the unit of their raster."
 
     def declare(self) -> None:
         csv = tr("CSV files (*.csv)")

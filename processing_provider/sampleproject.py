@@ -30,6 +30,7 @@ class SampleProject(GwsaAlgorithm):
     <p>Open the project with <i>Project &gt; Open</i>; the menu entry <i>Plugins &gt; Groundwater storage &gt; Make and open the
     sample project</i> does both. Play the months in the temporal controller (the clock in the toolbar), then run the model
     <i>Complete chain</i> on the region and compare its map with the truth, cm of water relative to 2004-2009.</p>"""
+    UNITS = "cm relative to 2004-2009; SIZE degrees."
 
     def declare(self) -> None:
         self.add_number("SEED", "Seed", "Another seed, another region.", 42, 0)

@@ -23,6 +23,10 @@ class SampleRegion(GwsaAlgorithm):
     glacier outlines, aquifer polygons, climate and soil products, wells with levels, and the truth that a map made from
     them should find. An irrigated zone is depleted with sharp edges, topography gives texture, a part of the signal
     follows the predictors and a part does not. The same seed gives the same region.</p>"""
+    UNITS = (
+        "As the products have them: GRACE cm, GLDAS kg m<sup>-2</sup>; the truth cm relative to 2004-2009; SIZE "
+        "degrees."
+    )
 
     def declare(self) -> None:
         self.add_number("SEED", "Seed", "Another seed, another region.", 42, 0, advanced=False)

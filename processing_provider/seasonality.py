@@ -30,6 +30,8 @@ class Seasonality(GwsaAlgorithm):
     <p>s holds all that happens within a year, noise included: month-to-month noise without any season gives about 78 %, not
     0. MAXIMUM shows where a season does return from year to year, and the calendar month of its maximum; elsewhere, and
     with fewer than five complete years, it is NoData.</p>"""
+    FORMULA = "C = s / (s + d) x 100 (eq. 20)."
+    UNITS = "Percent; months of the maximum 1 to 12."
 
     def declare(self) -> None:
         self.add_raster("INPUT", "Monthly stack", "For example GWSA, cm.")

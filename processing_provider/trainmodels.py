@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gwsa_qgis.processing_provider.base import GwsaAlgorithm
+from gwsa_qgis.processing_provider.base import PAPER, GwsaAlgorithm
 from gwsa_qgis.processing_provider.translation import tr
 from gwsa_qgis.processing_provider.values import Values
 
@@ -17,6 +17,10 @@ class TrainModels(GwsaAlgorithm):
     GROUP = "downscale"
     TAGS = ("XGBoost", "random forest", "neural network", "machine learning", "downscaling", "cross-validation")
     NEEDS = ("xgboost", "sklearn")
+    REFERENCE = (
+        "XGBoost: Chen and Guestrin (2016), doi:10.1145/2939672.2939785. Random forests: Breiman (2001), "
+        f"doi:10.1023/A:1010933404324. {PAPER}"
+    )
     SUMMARY = "Trains models on coarse predictors and coarse GWSA, per aquifer class, and scores them honestly."
     HELP = """<p><b>recommended</b>: a model learns how a native mascon (or coarse cell) departs from what its neighbourhood
     says, at three sizes of neighbourhood, from the same departures of the predictors: a regularised linear part with
@@ -33,6 +37,12 @@ class TrainModels(GwsaAlgorithm):
     <p>The model file holds predictor names, classes, units, scores and seed beside the models; reading one never runs
     code. The same seed gives the same file. A training that was stopped goes on where it was when it is started again with
     the same inputs and settings.</p>"""
+    FORMULA = (
+        "Published: GWSA = f<sub>c</sub>(x<sub>1</sub>, x<sub>2</sub>, ...), c the aquifer class. Recommended: GWSA - "
+        "its neighbourhood = g(x - their neighbourhood), with weight w<sub>c</sub> from 0 to 1. Blocked R<sup>2</sup> "
+        "= 1 - SSE / SST (eq. 16) on blocks held out."
+    )
+    UNITS = "GWSA in cm, RMSE too; R<sup>2</sup>, weights and the share of detail have no unit."
 
     def declare(self) -> None:
         self.add_raster("TARGET", "GWSA, coarse", "Monthly stack, cm.")

@@ -60,6 +60,14 @@ class Trend(GwsaAlgorithm):
     <p><b>STIPPLES</b>: a dot where more than half of the valid cells around are significant.</p>
     <p>Months that gap filling made are used as published, or left out with USE_FILLED off. Not significant does not mean
     that there is no trend.</p>"""
+    FORMULA = (
+        "X<sub>t</sub> = Y<sub>t</sub> - S<sub>t</sub> (eq. 21); slope = median of (X<sub>j</sub> - X<sub>i</sub>) / "
+        "(j - i) over all j &gt; i (eq. 22)."
+    )
+    UNITS = (
+        "SLOPE, LOWER and UPPER: the stack's unit (cm) per month or year; areas km<sup>2</sup> and percent; p has no "
+        "unit."
+    )
 
     def declare(self) -> None:
         self.add_raster("INPUT", "Monthly stack", "For example GWSA, cm.")

@@ -40,6 +40,11 @@ class TrendBreak(GwsaAlgorithm):
     significant with the other sign.</p>
     <p>Choose the break for a reason outside the data. Of many breaks tried, one in twenty is significant by chance. Both parts
     need 24 months at least, and ten years each to tell anything but drastic changes.</p>"""
+    FORMULA = (
+        "CHANGE = slope from BREAK on - slope before BREAK, each as eq. 22: median of (X<sub>j</sub> - X<sub>i</sub>) "
+        "/ (j - i)."
+    )
+    UNITS = "The stack's unit (cm) per month or year; p has no unit."
 
     def declare(self) -> None:
         self.add_raster("INPUT", "Monthly stack", "For example GWSA, cm.")

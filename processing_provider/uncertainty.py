@@ -41,6 +41,14 @@ class Uncertainty(GwsaAlgorithm):
     COMPARED_MONTHS months, spread over the record and the calendar. Its threshold is the upper whisker of what training
     samples have from samples of other folds. Outside, intervals cannot be vouched for.</p>
     <p>The model must be one that this version trained: it holds the calibration.</p>"""
+    FORMULA = (
+        "OUTPUT = sqrt((z CELL)<sup>2</sup> + WITHIN<sup>2</sup>), CELL = sqrt(GRACE<sup>2</sup> + "
+        "filling<sup>2</sup> + land models<sup>2</sup>)."
+    )
+    UNITS = (
+        "cm of equivalent water height; CELL is a standard error, OUTPUT and WITHIN are half-widths at LEVEL; "
+        "APPLICABILITY has no unit."
+    )
 
     def declare(self) -> None:
         self.add_raster("GWSA", "GWSA, fine", "Monthly stack made by Correct residuals, cm.")

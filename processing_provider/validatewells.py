@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gwsa_qgis.processing_provider.base import GwsaAlgorithm
+from gwsa_qgis.processing_provider.base import PAPER, GwsaAlgorithm
 from gwsa_qgis.processing_provider.translation import tr
 from gwsa_qgis.processing_provider.values import Values
 from qgis.core import (
@@ -33,6 +33,7 @@ class ValidateWells(GwsaAlgorithm):
     NAME = "Validate with wells"
     GROUP = "validate"
     TAGS = ("wells", "groundwater level", "specific yield", "validation", "trend")
+    REFERENCE = f"Trends: Sen (1968), doi:10.1080/01621459.1968.10480934. {PAPER}"
     SUMMARY = "Compares the map with groundwater levels in wells: trends and monthly anomalies, binned and unbinned."
     HELP = """<p>Levels become storage by dGWS = dGWL x Sy (eq. 19) with the specific yield Sy of the table's first region
     that holds the well. Wells in one coarse cell are averaged, as published; figures for single wells stand beside. The
@@ -40,6 +41,8 @@ class ValidateWells(GwsaAlgorithm):
     paper's figure of 15 quantile bins is given too, labelled as bin means: unrelated data can reach a binned R2 near
     0.45. Sy is perturbed by +-20 % to show what it alone can change, and the Sy that the map
     would ask for is given by region. 95 % intervals come from drawing whole blocks of wells.</p>"""
+    FORMULA = "dGWS = dGWL x S<sub>y</sub> (eq. 19)."
+    UNITS = "Levels m or as LEVEL_UNIT says, storages cm, trends cm per year; specific yield has no unit."
 
     def declare(self) -> None:
         self.add_raster("GWSA", "GWSA, fine", "Monthly stack, cm.")

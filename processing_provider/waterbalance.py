@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gwsa_qgis.processing_provider.base import GwsaAlgorithm
+from gwsa_qgis.processing_provider.base import PAPER, GwsaAlgorithm
 from gwsa_qgis.processing_provider.values import Values
 
 
@@ -15,12 +15,15 @@ class WaterBalance(GwsaAlgorithm):
     NAME = "Water balance (GWSA)"
     GROUP = "storage"
     TAGS = ("GWSA", "TWSA", "soil moisture", "snow", "anomaly", "baseline")
+    REFERENCE = f"Storage as a residual: Rodell and Famiglietti (2001), doi:10.1029/2000WR900306. {PAPER}"
     SUMMARY = "Takes soil moisture, snow and canopy water from TWSA; what is left is the groundwater storage anomaly."
     HELP = """<p>dGWS = dTWS - (dSMS + dSWE + dCWS) (eq. 15), cm. Each component is an anomaly to its own mean over the same
     months of the baseline. Where OBSERVED is given, its months keep their observed values and only missing months take
     the filled TWSA.</p>
     <p>Surface water in rivers, lakes and wetlands stays in the result; where it matters (large tropical rivers,
     reservoirs), GWSA is not groundwater alone.</p>"""
+    FORMULA = "dGWS = dTWS - (dSMS + dSWE + dCWS) (eq. 15)."
+    UNITS = "cm of equivalent water height, anomalies to the baseline's mean."
 
     def declare(self) -> None:
         self.add_raster("TWSA", "TWSA, filled", "Monthly stack, cm.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gwsa_qgis.processing_provider.base import GwsaAlgorithm
+from gwsa_qgis.processing_provider.base import PAPER, GwsaAlgorithm
 from gwsa_qgis.processing_provider.translation import tr
 from gwsa_qgis.processing_provider.values import Values
 from qgis.core import QgsProcessing, QgsProcessingParameterMultipleLayers
@@ -17,11 +17,16 @@ class WaterMask(GwsaAlgorithm):
     NAME = "Water mask"
     GROUP = "prepare"
     TAGS = ("JRC", "surface water", "lake", "reservoir", "mask")
+    REFERENCE = f"JRC Global Surface Water: Pekel et al. (2016), doi:10.1038/nature20584. {PAPER}"
     SUMMARY = "Masks fine cells that permanent water covers, from JRC Global Surface Water yearly classes."
     HELP = """<p>A pixel is water when any of the given years has class 3 (permanent). A cell of the template is masked when
     the covered share of its area reaches the threshold. Tiles of several places and years may be mixed. Places outside
     all tiles are unknown, and are masked: cells that lie between tiles are counted, and so are years that a place lacks.</p>
     <p>Output: 1 = use, NoData = masked.</p>"""
+    FORMULA = (
+        "Masked where sum(a of permanent water) / sum(a) is THRESHOLD or more, a being the area of a pixel in the cell."
+    )
+    UNITS = "THRESHOLD is a share of the cell's area, 0 to 1; the mask has no unit."
 
     def declare(self) -> None:
         self.add(

@@ -15,7 +15,8 @@ from qgis.core import (
 )
 
 PAGES = Path(__file__).parents[1] / "docs" / "algorithms"
-TAGS = {"p": "\n\n", "/p": "", "b": "**", "/b": "**", "i": "*", "/i": "*", "br": "\n", "sup": "^", "/sup": ""}
+TAGS = {"p": "\n\n", "/p": "", "b": "**", "/b": "**", "i": "*", "/i": "*", "br": "\n"}
+TAGS |= {tag: f"<{tag}>" for tag in ("sup", "/sup", "sub", "/sub")}  # Markdown takes these as they are
 
 
 def markdown(text: str) -> str:

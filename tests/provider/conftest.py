@@ -29,8 +29,8 @@ def provider(qgis_app, qgis_processing):
 
 
 @pytest.fixture(scope="session")
-def run_qgis_process(provider) -> Callable[..., subprocess.CompletedProcess]:
-    """Call an algorithm (name, parameters) with qgis_process, in the profile of its own in which the plugin was built."""
+def qgis_process(provider) -> Callable[..., subprocess.CompletedProcess]:
+    """Call qgis_process, in the profile of its own in which the plugin was built."""
     command = shutil.which("qgis_process")
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")} | {
         "QGIS_PLUGINPATH": str(ROOT / "build" / "plugins"),
@@ -39,15 +39,18 @@ def run_qgis_process(provider) -> Callable[..., subprocess.CompletedProcess]:
     }
     subprocess.run([command, "plugins", "enable", "gwsa_qgis"], env=environment, capture_output=True)
 
+    def call(*arguments: str, **options) -> subprocess.CompletedProcess:
+        return subprocess.run([command, *arguments], capture_output=True, text=True, env=environment, **options)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def run_qgis_process(qgis_process) -> Callable[..., subprocess.CompletedProcess]:
+    """Run an algorithm (name, parameters) with qgis_process."""
+
     def run(name: str, parameters: dict, **options) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [command, "run", f"gwsa:{name}", "-"],
-            input=json.dumps({"inputs": parameters}),
-            capture_output=True,
-            text=True,
-            env=environment,
-            **options,
-        )
+        return qgis_process("run", f"gwsa:{name}", "-", input=json.dumps({"inputs": parameters}), **options)
 
     return run
 
