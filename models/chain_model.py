@@ -211,7 +211,6 @@ def _downscale_steps(b: Builder, i: dict[str, Input]) -> None:
             "MASCONS": Output("grace", "MASCONS"),
         },
         {"OUTPUT": ("OUTPUT", "GWSA, fine"), "CLOSURE": ("CLOSURE", "Closure table")},
-        always=("CLOSURE",),
     )
     b.step(
         "consistency",

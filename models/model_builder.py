@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
+    Qgis,
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
@@ -80,13 +81,9 @@ class Builder:
         values: dict[str, Any],
         outputs: dict[str, tuple[str, str]] | None = None,
         label: str = "",
-        always: tuple[str, ...] = (),
         note: str = "",
     ) -> None:
-        """Add a step; `outputs` maps its outputs to (name, description) of model outputs, `note` stands beside it.
-
-        Optional outputs that a later step needs must be named in `always`: else QGIS leaves them out.
-        """
+        """Add a step; `outputs` maps its outputs to (name, description) of model outputs, `note` stands beside it."""
         child = QgsProcessingModelChildAlgorithm(f"gwsa:{algorithm}")
         child.setChildId(name)
         child.setDescription(label or child.algorithm().displayName())
@@ -100,7 +97,6 @@ class Builder:
             model_output.setDescription(description)
             model_output.setChildId(name)
             model_output.setChildOutputName(output)
-            model_output.setMandatory(output in always)
             model_output.setPosition(_place(column + 1, row + position / 2))
             model_output.setSize(QSizeF(200, 30))
             final[wanted] = model_output
@@ -129,8 +125,25 @@ class Builder:
                 result.append(source.fromStaticValue(item))
         return result
 
+    def _require_what_steps_need(self) -> None:
+        """Make outputs that other steps take mandatory: QGIS makes a model's optional outputs only for a user who asks."""
+        needed = {
+            (source.outputChildId(), source.outputName())
+            for child in self.model.childAlgorithms().values()
+            for sources in child.parameterSources().values()
+            for source in sources
+            if source.source() == Qgis.ProcessingModelChildParameterSource.ChildOutput
+        }
+        for name, child in self.model.childAlgorithms().items():
+            outputs = child.modelOutputs()
+            for output in outputs.values():
+                output.setMandatory((name, output.childOutputName()) in needed)
+            child.setModelOutputs(outputs)
+            self.model.setChildAlgorithm(child)
+
     def save(self, folder: Path) -> Path:
         """Write the .model3 file."""
+        self._require_what_steps_need()
         self.model.setHelpContent(self._help)
         # The dialog lists inputs in the order of work, not of the alphabet.
         self.model.setParameterOrder(self._inputs)

@@ -48,7 +48,6 @@ def validation(target: Path) -> Path:
             "METRICS": ("CONSISTENCY", "Consistency figures"),
             "REPORT": ("CONSISTENCY_REPORT", "Consistency report"),
         },
-        always=("METRICS",),
     )
     b.step(
         "wells",
@@ -68,7 +67,6 @@ def validation(target: Path) -> Path:
             "METRICS": ("WELL_FIGURES", "Well figures"),
             "REPORT": ("WELL_REPORT", "Well report"),
         },
-        always=("METRICS",),
     )
     b.step(
         "project",

@@ -63,6 +63,31 @@ def test_defaults_of_models_are_those_of_their_steps(provider):
     assert compared > 8
 
 
+def test_outputs_that_other_steps_take_are_always_made(provider):
+    """QGIS leaves out a model's optional output where the user does not ask for it, and steps behind it get nothing."""
+    feeding = 0
+    for name in MODELS:
+        model = provider.algorithm(name)
+        children = model.childAlgorithms()
+        taken = {
+            (source.outputChildId(), source.outputName())
+            for child in children.values()
+            for sources in child.parameterSources().values()
+            for source in sources
+        }
+        for step, child in children.items():
+            for output in child.modelOutputs().values():
+                if (step, output.childOutputName()) in taken:
+                    names = (output.name(), output.description())
+                    shown = [p for p in model.destinationParameterDefinitions() if p.description() in names]
+                    assert output.isMandatory(), (name, output.name())
+                    assert shown, (name, output.name())
+                    optional = Qgis.ProcessingParameterFlag.Optional
+                    assert not any(p.flags() & optional for p in shown), (name, output.name())
+                    feeding += 1
+    assert feeding > 10
+
+
 def test_models_hold_no_code(provider):
     """A model is data: no expressions and no scripts inside."""
     for file in MODELS.values():
