@@ -1,8 +1,11 @@
 """Peak memory of every long step at 1, 4 and 16 times the area, each in a process of its own.
 
-``python -m benchmarks memory``, or ``python -m benchmarks.memory [step ...]``. The budget is small, so that the smallest map
-is larger than it already, and so is GDAL's cache (128 MB usually, on top of the budget). Of the pixels one in sixteen has
-values, so that the largest map takes seconds.
+``python -m benchmarks memory``, or ``python -m benchmarks.memory [step ...]``. Each step has a budget that its smallest map
+exceeds: what the step holds of a cell, by its own count, times the map's cells is more than it, so that the windows of the
+smallest map are full ones and what grows from there is not the window. GDAL's cache (128 MB usually, on top of the budget)
+is small too. Of the pixels one in sixteen has values, so that the largest map takes no more than minutes.
+
+Steps that import products of one fixed size (GRACE, GLDAS) are left out.
 """
 
 from __future__ import annotations
@@ -16,97 +19,76 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks._memory_inputs import FACTOR, MONTHS, make_inputs
 from gwsa_qgis.science import compiled
 
-SIDES = (256, 512, 1024)
-FACTOR, MONTHS, BUDGET_MB = 8, np.arange("2003-01", "2007-01", dtype="datetime64[M]"), 64
+SIDES = (512, 1024, 2048)
+# MB. Monthly maps of the smallest side hold 50 MB of values, those with gaps 13, single maps of twice the side 4 a layer.
+BUDGET_MB = 40
+BUDGETS = {
+    "hotspots": 16, "glaciermask": 20, "watermask": 8, "basemask": 6, "aquiferclasses": 8, "monthlystack": 8,
+    "fillgaps": 12, "waterbalance": 12,
+}  # fmt: skip
 CACHE_MB = 16
 ALLOWED = 1.10
 
 
 def arguments(step: str, at: Path, out: Path) -> dict[str, object]:
     """Parameters of a step."""
-    gwsa, mask, model = at / "gwsa.tif", at / "mask.tif", at / "model.gwsa"
-    budget = {"memory_mb": BUDGET_MB}
-    page = {"report": out / "page.html"}
-    return {
-        "accumulate": {"input": gwsa, "output": out / "o.tif", **budget},
-        "applymask": {"input": gwsa, "mask": mask, "output": out / "o.tif", **budget},
-        "trend": {"input": gwsa, "slope": out / "s.tif", "p_value": out / "p.tif", **page, **budget},
-        "trendbreak": {"input": gwsa, "break_month": "2005-01", "change": out / "c.tif", "p_value": out / "p.tif",
-                       **page, **budget},
-        "seasonality": {"input": gwsa, "output": out / "o.tif", **page, **budget},
-        "droughtindex": {"input": gwsa, "output": out / "o.tif", "minimum_years": 3, **page, **budget},
-        "attribution": {"gwsa": gwsa, "background": at / "target.tif", "residual": out / "r.tif",
-                        "slope": out / "s.tif", "p_value": out / "p.tif", "baseline_start": "2004-01",
-                        "baseline_end": "2006-12", **page, **budget},
-        "latitudeprofile": {"input": gwsa, "mean": out / "m.tif", **page, **budget},
-        "preparepredictors": {"inputs": [gwsa, at / "target.tif"], "template": mask, "factor": FACTOR,
-                              "fine": out / "fine", "coarse": out / "coarse", "mask": mask, **budget},
-        "fillgaps": {"input": at / "gappy.tif", "output": out / "o.tif", "short_window": 12, "short_modes": 4,
-                     "long_window": 12, "long_modes": 2, **budget},
-        "predict": {"model": model, "predictors": at / "fine", "output": out / "o.tif", "mask": mask, "threads": 1,
-                    **budget},
-        "correctresiduals": {"prediction": gwsa, "target": at / "target.tif", "output": out / "o.tif", **budget},
-        "uncertainty": {"gwsa": gwsa, "model": model, "predictors": at / "fine", "output": out / "o.tif",
-                        "mask": mask, **page, **budget},
-        "consistency": {"fine": gwsa, "coarse": at / "target.tif", "metrics": out / "c.csv", **budget},
+    gwsa, mask, model, target = at / "gwsa.tif", at / "mask.tif", at / "model.gwsa", at / "target.tif"
+    storages = {name: at / f"{name}.tif" for name in ("sms", "swe", "cws")}
+    page, whole = {"report": out / "page.html"}, {"output": out / "o.tif"}
+    outlines, trend = at / "outlines.gpkg", {"slope": out / "s.tif", "p_value": out / "p.tif"}
+    baseline = {"baseline_start": "2004-01", "baseline_end": "2006-12"}
+    places = {"model": model, "predictors": at / "fine", "mask": mask}
+    own: dict[str, object] = {
+        "accumulate": {"input": gwsa, **whole},
+        "applymask": {"input": gwsa, "mask": mask, **whole},
+        "aquiferclasses": {"input": outlines, "template": at / "mask_a.tif", "factor": FACTOR, **whole,
+                           "coarse": out / "c.tif"},
+        "attribution": {"gwsa": gwsa, "background": target, "residual": out / "r.tif", **trend, **baseline, **page},
+        "basemask": {"inputs": [at / "mask_a.tif", at / "mask_b.tif"], **whole},
+        "basinreport": {"input": gwsa, "basins": outlines, "folder": out / "pages", "minimum_years": 3, **page},
+        "basinseries": {"input": gwsa, "basins": outlines, "output": out / "o.csv", **page},
+        "consistency": {"fine": gwsa, "coarse": target, "metrics": out / "c.csv"},
+        "correctresiduals": {"prediction": gwsa, "target": target, **whole},
+        "droughtindex": {"input": gwsa, **whole, "minimum_years": 3, **page},
+        "fillgaps": {"input": at / "gappy.tif", **whole, "short_window": 12, "short_modes": 4, "long_window": 12,
+                     "long_modes": 2, **page},
+        "glaciermask": {"glaciers": outlines, "template": mask, **whole},
+        "hotspots": {"slope": at / "slope.tif", "p_value": at / "p.tif", "output": out / "o.gpkg", **page},
+        "latitudeprofile": {"input": gwsa, "mean": out / "m.tif", **page},
+        "monthlystack": {"inputs": sorted((at / "files").glob("*.tif")), **whole},
+        "predict": {**places, **whole, "threads": 1},
+        "preparepredictors": {"inputs": [gwsa, target], "template": mask, "factor": FACTOR, "fine": out / "fine",
+                              "coarse": out / "coarse", "mask": mask},
+        "projectreport": {"gwsa": gwsa, "coarse": target, "model": model, **page},
+        "seasonality": {"input": gwsa, **whole, **page},
+        "trainmodels": {"target": target, "predictors": at / "coarse", "model": out / "m.gwsa", "threads": 1,
+                        "mascons": at / "mascons.tif", "search_iterations": 0, "samples": 50_000},
+        "trend": {"input": gwsa, **trend, **page},
+        "trendbreak": {"input": gwsa, "break_month": "2005-01", "change": out / "c.tif", "p_value": out / "p.tif", **page},
+        "uncertainty": {"gwsa": gwsa, **places, **whole, **page},
+        "validatewells": {"gwsa": gwsa, "wells": at / "wells.csv", "levels": at / "levels.csv", "coarse": target,
+                          "minimum_years": 3, "draws": 100, **page},
+        "waterbalance": {"twsa": at / "gappy.tif", **whole, **storages, **baseline},
+        "watermask": {"inputs": sorted((at / "water").glob("*.tif")), "template": mask, **whole},
     }[step]  # fmt: skip
+    budget = {} if step in WITHOUT_BUDGET else {"memory_mb": BUDGETS.get(step, BUDGET_MB)}
+    return own | budget
 
 
 STEPS = (
-    "accumulate", "applymask", "preparepredictors", "fillgaps", "predict", "correctresiduals", "uncertainty",
-    "consistency", "trend", "trendbreak", "seasonality", "droughtindex", "attribution", "latitudeprofile",
+    "accumulate", "applymask", "aquiferclasses", "basemask", "glaciermask", "watermask", "monthlystack", "waterbalance",
+    "preparepredictors", "fillgaps", "trainmodels", "predict", "correctresiduals", "uncertainty", "consistency",
+    "validatewells", "trend", "trendbreak", "hotspots", "seasonality", "droughtindex", "attribution", "latitudeprofile",
+    "basinseries", "basinreport", "projectreport",
 )  # fmt: skip
+WITHOUT_BUDGET = ("trainmodels", "validatewells")
 
 
-def make_inputs(folder: Path, side: int) -> None:
-    """Write a map of `side` x `side` pixels and all that belongs to it."""
-    from gwsa_qgis.rasters.grid import Grid, geographic_crs
-    from gwsa_qgis.rasters.raster import write_single
-    from gwsa_qgis.rasters.stack import create_stack, write_stack
-    from gwsa_qgis.steps.trainmodels import trainmodels
-
-    random = np.random.default_rng(5)
-    fine = Grid(10.0, 60.0, 0.01, 0.01, side, side, geographic_crs())
-    coarse = fine.coarsen(FACTOR)
-    blocks = np.arange(side) // 16
-    used = (blocks[:, None] % 4 == 0) & (blocks % 4 == 0)
-    write_single(folder / "mask.tif", fine, used.astype(np.uint8), dtype="uint8", nodata=0)
-    soil = random.normal(size=fine.shape).astype(np.float32)
-    noise = 0.01 * random.integers(-300, 300, (MONTHS.size, *coarse.shape)).cumsum(0)
-    target = noise.astype(np.float32)
-    write_stack(folder / "target.tif", coarse, MONTHS, target, unit="cm", quantity="groundwater storage anomaly")
-    gappy = target.repeat(2, 1).repeat(2, 2)[:, : side // 4, : side // 4].copy()
-    gappy += 0.1 * random.normal(size=gappy.shape).astype(np.float32)
-    gappy[[9, 20]] = np.nan
-    every = (np.arange(side // 4)[:, None] % 4 == 0) & (np.arange(side // 4) % 4 == 0)
-    gappy[:, ~every] = np.nan
-    small = Grid(10.0, 60.0, 0.04, 0.04, side // 4, side // 4, geographic_crs())
-    write_stack(folder / "gappy.tif", small, MONTHS, gappy, unit="cm")
-    for where, grid in (("fine", fine), ("coarse", coarse)):
-        (folder / where).mkdir()
-        step = fine.rows // grid.rows
-        write_single(folder / where / "soil.tif", grid, soil[::step, ::step])
-        with create_stack(folder / where / "rain.tif", grid, MONTHS, quantity="rain", unit="mm") as writer:
-            for month in range(MONTHS.size):
-                layer = target[month] if step > 1 else target[month].repeat(FACTOR, 0).repeat(FACTOR, 1) + soil
-                writer.write(layer[None].astype(np.float32), 0, 0, month)
-    with create_stack(folder / "gwsa.tif", fine, MONTHS, quantity="groundwater storage anomaly", unit="cm") as writer:
-        for month in range(MONTHS.size):
-            layer = np.where(used, target[month].repeat(FACTOR, 0).repeat(FACTOR, 1) + 0.1 * soil, np.nan)
-            writer.write(layer[None].astype(np.float32), 0, 0, month)
-    index = np.arange(coarse.rows) // 2
-    mascons = (index[:, None] * (index[-1] + 1) + index + 1).astype(np.int32)
-    write_single(folder / "mascons.tif", coarse, mascons, dtype="int32", nodata=0)
-    options = {"mascons": folder / "mascons.tif", "search_iterations": 0, "threads": 1, "samples": 20_000}
-    trainmodels(folder / "target.tif", folder / "coarse", folder / "model.gwsa", **options)
-
-
-def peak_mb(step: str, folder: Path) -> tuple[float, float]:
-    """Peak memory of a step in a process of its own, MB, and its wall time."""
+def peak_mb(step: str, folder: Path) -> tuple[float, float, float]:
+    """Memory of a step in a process of its own, MB: before it begins, and at its peak; and its wall time."""
     out = folder / "out"
     out.mkdir()
     begin = time.perf_counter()
@@ -117,46 +99,53 @@ def peak_mb(step: str, folder: Path) -> tuple[float, float]:
     shutil.rmtree(out)
     if done.returncode:
         raise RuntimeError(f"{step}: {done.stderr.strip().splitlines()[-1]}")
-    return float(done.stdout.split()[-1]), seconds
+    start, peak = done.stdout.split()[-2:]
+    return float(start), float(peak), seconds
 
 
 def one(step: str, folder: Path) -> None:
-    """Run a step here and print the peak."""
+    """Run a step here and print the memory before it and the peak."""
     module = importlib.import_module(f"gwsa_qgis.steps.{step}")
     # numba, where it is, is loaded only once it pays: it is a part of the program, not of the map
     compiled.prepare()
+    start = _memory_mb("VmRSS")
     getattr(module, step)(**arguments(step, folder, folder / "out"))
+    print(start, _memory_mb("VmHWM"))
+
+
+def _memory_mb(name: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
-    print(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024)
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
 def main(*steps: str) -> None:
     """Print the table."""
     folder = Path(tempfile.mkdtemp(prefix="memory"))
     try:
-        places = []
-        for side in SIDES:
-            places.append(folder / str(side))
-            places[-1].mkdir()
-            subprocess.run(
-                [sys.executable, "-m", "benchmarks.memory", "--make", str(side), str(places[-1])], check=True
-            )
-        head = "".join(f"{(side // SIDES[0]) ** 2}x MB".rjust(9) for side in SIDES)
-        print(
-            f"{MONTHS.size} months, budget {BUDGET_MB} MB, GDAL's cache {CACHE_MB} MB; 1x: {SIDES[0]} x {SIDES[0]} pixels"
-        )
-        print(f"{'step':20}{head}{'16x / 1x':>10}{'wall s of 16x':>15}", flush=True)
+        places = [folder / str(side) for side in SIDES]
+        for side, place in zip(SIDES, places, strict=True):
+            place.mkdir()
+            command = [sys.executable, "-m", "benchmarks.memory", "--make", str(side), str(place)]
+            subprocess.run(command, check=True)
+        print(f"{MONTHS.size} months; 1x: {SIDES[0]} x {SIDES[0]} pixels; GDAL's cache {CACHE_MB} MB")
+        heads = "".join(f"{(side // SIDES[0]) ** 2}x MB".rjust(9) for side in SIDES)
+        print(f"{'step':20}{'budget':>8}{'start':>8}{heads}{'16x / 1x':>10}{'wall s of 16x':>15}", flush=True)
         for step in steps or STEPS:
             try:
-                found = [peak_mb(step, place) for place in places]
+                print(_row(step, places), flush=True)
             except RuntimeError as error:
                 print(f"{step:20}{error}", flush=True)
-                continue
-            peaks, ratio = [peak for peak, _ in found], found[-1][0] / found[0][0]
-            row = "".join(f"{peak:9.0f}" for peak in peaks)
-            print(f"{step:20}{row}{ratio:10.2f}{found[-1][1]:15.1f}{'' if ratio <= ALLOWED else '  grows'}", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _row(step: str, places: list[Path]) -> str:
+    found = [peak_mb(step, place) for place in places]
+    ratio, seconds = found[-1][1] / found[0][1], found[-1][2]
+    budget = "-" if step in WITHOUT_BUDGET else BUDGETS.get(step, BUDGET_MB)
+    peaks = "".join(f"{peak:9.0f}" for _, peak, _ in found)
+    verdict = "" if ratio <= ALLOWED else "  grows"
+    return f"{step:20}{budget:>8}{found[0][0]:8.0f}{peaks}{ratio:10.2f}{seconds:15.1f}{verdict}"
 
 
 if __name__ == "__main__":

@@ -71,7 +71,9 @@ def plan_windows(
 
     Notes
     -----
-    Edges fall on the tiles of the files where the budget allows, so that no tile is read or compressed twice.
+    Edges fall on the tiles of the files where the budget allows, so that no tile is read or compressed twice. Windows
+    smaller than a tile are blocks, which cut each tile into few parts (thin strips would cut it into hundreds), and come
+    tile after tile, so that each tile is written whole before the next is begun.
 
     Raises
     ------
@@ -85,23 +87,37 @@ def plan_windows(
             f"the memory budget of {memory_mb:g} MB does not hold one block of {multiple} x {multiple} cells",
             f"give at least {needed} MB",
         )
-    side = math.lcm(TILE, multiple)
-    rows, columns = _window_size(grid, budget, side if side * side <= budget else multiple)
-    return [
+    rows, columns = _window_size(grid, budget, multiple)
+    windows = [
         Window(row, column, min(rows, grid.rows - row), min(columns, grid.columns - column))
         for row in range(0, grid.rows, rows)
         for column in range(0, grid.columns, columns)
     ]
+    return sorted(windows, key=lambda one: (one.row // TILE, one.column // TILE, one.row, one.column))
 
 
-def _window_size(grid: Grid, budget: float, step: int) -> tuple[int, int]:
-    """Rows and columns of the largest window: whole strips where they fit, blocks of `step` otherwise."""
+def _window_size(grid: Grid, budget: float, multiple: int) -> tuple[int, int]:
+    """Rows and columns of the largest window: whole strips where they fit, tiles, or blocks of tiles otherwise."""
+    side = math.lcm(TILE, multiple)
+    step = side if side * side <= budget else multiple
     strip_columns = math.ceil(grid.columns / step) * step
     rows = int(budget // strip_columns) // step * step
-    if rows >= step:
+    if rows >= min(TILE, grid.rows):
         return rows, strip_columns
-    columns = max(int(budget // step) // step * step, step)
-    return step, columns
+    if step == side:
+        return step, int(budget // step) // step * step
+    return _block_size(grid, budget, multiple)
+
+
+def _block_size(grid: Grid, budget: float, multiple: int) -> tuple[int, int]:
+    """Rows and columns of a block that is nearly a square, and an even share of a tile where `multiple` allows."""
+    if TILE % multiple == 0:
+        sides = [multiple << power for power in range((TILE // multiple).bit_length())]
+        fitting = [(rows, columns) for columns in sides for rows in sides if rows <= columns]
+        return max((one for one in fitting if one[0] * one[1] <= budget), key=lambda one: (one[0] * one[1], one[0]))
+    columns = int(math.sqrt(budget)) // multiple * multiple
+    columns = min(columns, math.ceil(grid.columns / multiple) * multiple)
+    return int(budget // columns) // multiple * multiple, columns
 
 
 def map_windows(

@@ -106,6 +106,7 @@ def open_slopes(
                 factors[number] = centimetres_a_year_per(raster.unit(), f"the {name} limit {path}")
                 limits = limits or raster.descriptions()[0]
     windows = plan_windows(grid, BYTES_PER_CELL, memory_mb=memory_mb)
+    windows.sort(key=lambda window: (window.row, window.column))  # as `RegionFinder` wants them
     paths = (Path(slope), Path(p_value), Path(lower) if lower else None, Path(upper) if upper else None)
     return SlopeInputs(grid, windows, unit, tags, limits, *paths, factor, *factors)
 

@@ -27,6 +27,21 @@ def test_windows_tile_the_grid_within_the_budget(size, memory_mb, multiple):
     assert (covered == 1).all()
 
 
+@pytest.mark.parametrize(("multiple", "most"), [(1, 4), (8, 4), (25, 12)])
+def test_windows_smaller_than_a_tile_cut_it_into_few_parts(multiple, most):
+    # 17,400 cells of 65,536: what 225 months of the drought index leave of the usual budget
+    grid = Grid(0, 0, 1, 1, 5000, 2000)
+    reads, last = np.zeros((8, 20), int), {}
+    for number, window in enumerate(plan_windows(grid, 1e6 / 17_400, memory_mb=1, multiple=multiple)):
+        for row in range(window.row // 256, (window.row + window.rows - 1) // 256 + 1):
+            for column in range(window.column // 256, (window.column + window.columns - 1) // 256 + 1):
+                reads[row, column] += 1
+                if 256 % multiple == 0:
+                    assert last.get((row, column), number - 1) == number - 1  # tile after tile
+                last[row, column] = number
+    assert reads.max() <= most
+
+
 def test_a_budget_below_one_block_is_refused():
     with pytest.raises(InvalidParameter, match="at least 9 MB"):
         plan_windows(Grid(0, 0, 1, 1, 90, 90), 10_000, memory_mb=1, multiple=30)
