@@ -6,7 +6,10 @@ beyond their training range. A ridge regression (Hoerl & Kennard 1970, 10.1080/0
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,13 +17,15 @@ from gwsa_qgis.errors import InvalidModelFile
 from gwsa_qgis.science.blas import one_blas_thread
 from gwsa_qgis.science.learners import require_samples
 
+Item = TypeVar("Item")
 RIDGE = 0.1
 # Classes share what they can: a class departs from the others only as far as eight times the penalty lets it.
 CLASS_PENALTY = 8.0
 # Fine deviations are taken at most this many times as large as the largest on which the model was trained.
 REACH = 3.0
 ARRAYS = ("centre", "width", "limit", "coefficients")
-_ROWS_AT_ONCE = 50_000
+# Rows that are summed up at once, by each thread: their terms stay near the processor.
+_ROWS_AT_ONCE = 8192
 _SHARE_OF_MOMENTS = 0.1  # of the time of a fit
 _ROWS_PREDICTED = 8192  # what is computed on the way stays in the processor's cache
 
@@ -39,10 +44,15 @@ class LinearDetail:
         Classes whose coefficients may differ; samples of others get the shared coefficients.
     ridge : float
         Penalty on coefficients of terms scaled to unit mean square.
+    threads : int
+        That sum up samples in a fit; 0 for all cores. The result does not depend on it.
     """
 
-    def __init__(self, n_predictors: int, classes: Sequence[int] = (), ridge: float = RIDGE) -> None:
+    def __init__(
+        self, n_predictors: int, classes: Sequence[int] = (), ridge: float = RIDGE, *, threads: int = 0
+    ) -> None:
         self.n_predictors, self.classes, self.ridge = int(n_predictors), [int(name) for name in classes], float(ridge)
+        self.threads = int(threads)
         self.centre = self.width = self.limit = np.empty(0)
         self.coefficients = np.empty((0, 0))
 
@@ -82,13 +92,9 @@ class LinearDetail:
         self.width = np.where(spread > 0, spread, 1.0)
         self.limit = REACH * largest
         factors = 2 + (x.shape[1] - 2 * n) + len(self.classes)
-        squares, products = np.zeros((factors * n, factors * n)), np.zeros(factors * n)
         models = []
         with one_blas_thread():
-            for rows in _watched(_chunks(len(y)), progress, _SHARE_OF_MOMENTS, 1.0):
-                terms = np.concatenate([d * f for d, f in self._terms(x[rows], classes[rows])])
-                squares += terms @ terms.T
-                products += terms @ np.asarray(y[rows], np.float64)
+            squares, products = self._sums(x, y, classes, factors * n, progress)
             scale = np.sqrt(np.diag(squares) / len(y))
             scale[scale == 0] = 1.0
             squares /= np.outer(scale, scale) * len(y)
@@ -102,6 +108,30 @@ class LinearDetail:
                 model.coefficients = solved.reshape(n, factors)
                 models.append(model)
         return models
+
+    def _sums(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        classes: np.ndarray,
+        n_terms: int,
+        progress: Callable[[float], None] | None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Products of all terms with each other and with the target, added up part by part in one order."""
+
+        def of_part(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+            terms = np.concatenate([d * f for d, f in self._terms(x[rows], classes[rows])])
+            return terms @ terms.T, terms @ np.asarray(y[rows], np.float64)
+
+        squares, products = np.zeros((n_terms, n_terms)), np.zeros(n_terms)
+        threads = self.threads or os.cpu_count() or 1
+        chunks = _chunks(len(y))
+        with ThreadPoolExecutor(threads) as pool:
+            for start in _watched(range(0, len(chunks), threads), progress, _SHARE_OF_MOMENTS, 1.0):
+                for square, product in pool.map(of_part, chunks[start : start + threads]):
+                    squares += square
+                    products += product
+        return squares, products
 
     def predict(self, x: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Detail (n_samples,), float64; a row's value does not depend on the other rows."""
@@ -202,13 +232,13 @@ def _moments(
 
 
 def _watched(
-    rows: Sequence[slice], progress: Callable[[float], None] | None, start: float, stop: float
-) -> Iterator[slice]:
-    """The same rows; before each of them the progress is told, from `start` to `stop`."""
-    for number, part in enumerate(rows):
+    items: Sequence[Item], progress: Callable[[float], None] | None, start: float, stop: float
+) -> Iterator[Item]:
+    """The same items; before each of them the progress is told, from `start` to `stop`."""
+    for number, item in enumerate(items):
         if progress:
-            progress(start + (stop - start) * number / len(rows))
-        yield part
+            progress(start + (stop - start) * number / len(items))
+        yield item
 
 
 def _chunks(n: int, at_once: int = _ROWS_AT_ONCE) -> list[slice]:

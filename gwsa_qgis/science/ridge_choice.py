@@ -21,6 +21,8 @@ def choose_ridge(
     folds: np.ndarray,
     judged: int,
     progress: Callable[[float], None] | None = None,
+    *,
+    threads: int = 0,
 ) -> float:
     """The strongest penalty whose error on held-out blocks is within one standard error of the least.
 
@@ -39,6 +41,8 @@ def choose_ridge(
         So many of the first samples are judged.
     progress : callable, optional
         Called with the share that is done; may raise to cancel.
+    threads : int
+        As `LinearDetail` takes them.
 
     Returns
     -------
@@ -52,7 +56,7 @@ def choose_ridge(
     tell = progress or (lambda share: None)
     for done, fold in enumerate(names):
         train, test = folds != fold, np.flatnonzero(folds[:judged] == fold)
-        models = LinearDetail(n_predictors, class_names).path(
+        models = LinearDetail(n_predictors, class_names, threads=threads).path(
             x[train], y[train], classes[train], RIDGES, lambda share, done=done: tell((done + share) / names.size)
         )
         for row, model in zip(squares, models, strict=True):

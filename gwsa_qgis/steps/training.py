@@ -220,7 +220,8 @@ def train_recommended(
     ridge = kept.facts("penalty", penalty)["ridge"]
 
     def fit(rows: Samples, told: Reporter | None = None) -> DetailModel:
-        model = DetailModel(LinearDetail(len(predictors), classes, ridge), settings.make(parameters))
+        linear = LinearDetail(len(predictors), classes, ridge, threads=settings.threads)
+        model = DetailModel(linear, settings.make(parameters))
         return model.fit(rows.x, rows.y, rows.classes, told)
 
     def held(rows: Samples, folds: np.ndarray, fold: int, out: np.ndarray, told: Reporter) -> np.ndarray:
@@ -277,7 +278,7 @@ def _penalty(
     rows = _at_most(np.arange(table.samples.size), [settings.seed, 5])
     some, judged = table.samples.take(rows), int(np.searchsorted(rows, table.first))
     samples = (some.x, some.y, some.classes, some.blocks, folds[rows], judged)
-    return {"ridge": choose_ridge(n_predictors, classes, *samples, report)}
+    return {"ridge": choose_ridge(n_predictors, classes, *samples, report, threads=settings.threads)}
 
 
 def _judged_scales(table: TrainingTable, folds: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
