@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo test test-long fuzz test-next lint format zip bench \
-	styles models docs translations screenshots resources clean
+	styles models pictures docs translations screenshots resources clean
 
 BIN := .venv/bin
 export QT_QPA_PLATFORM ?= offscreen
@@ -55,6 +55,9 @@ styles: setup ## rebuild the layer styles
 
 models: install ## rebuild the bundled models
 	@QT_HASH_SEED=0 $(BIN)/python models/build_models.py
+
+pictures: setup ## redraw the schemes in the algorithms' help
+	@$(BIN)/python scripts/build_pictures.py
 
 docs: install ## rebuild the pages of the algorithms
 	@$(BIN)/python scripts/build_docs.py

@@ -37,6 +37,7 @@ from gwsa_qgis.errors import Cancelled, GwsaError
 from gwsa_qgis.progress import WARNING
 
 ICONS = Path(__file__).parent / "icons"
+PICTURES = Path(__file__).parent / "pictures"
 PAPER = (
     "Method: High-resolution global groundwater storage anomalies: a 1 km downscaled dataset "
     "(Earth System Science Data preprint essd-2026-409; its data: doi:10.12072/ncdc.hydrology.db7323.2026)."
@@ -121,7 +122,7 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
         return tr(self.SUMMARY)
 
     def shortHelpString(self) -> str:
-        parts = [f"<p><b>{tr(self.SUMMARY)}</b></p>", tr(self.HELP)]
+        parts = [scheme(self.ID), f"<p><b>{tr(self.SUMMARY)}</b></p>", tr(self.HELP)]
         for title, text in ((tr("Formula"), self.FORMULA), (tr("Units"), self.UNITS)):
             if text:
                 parts.append(f"<p><b>{title}.</b> {tr(text)}</p>")
@@ -357,6 +358,12 @@ class RemainingTime:
         if minutes < 90:
             return tr("About {minutes:.0f} min left.").format(minutes=minutes)
         return tr("About {hours:.1f} h left.").format(hours=minutes / 60)
+
+
+def scheme(name: str) -> str:
+    """The picture of an algorithm's help, what goes in and what comes out; empty where there is none."""
+    path = PICTURES / f"{name}.svg"
+    return f'<p><img src="{path.as_uri()}"/></p>' if path.exists() else ""
 
 
 def help_as_shown(text: str) -> str:

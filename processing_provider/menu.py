@@ -32,7 +32,7 @@ class Menu:
         for text, icon, call in (
             (tr("Make and open the sample project ..."), "sampleproject", self.ask_for_sample),
             (tr("Open the tutorial"), "gwsa", self.open_tutorial),
-            (tr("Check environment"), "tools", self.check_environment),
+            (tr("Check environment"), "checkenvironment", self.check_environment),
         ):
             file = ICONS / f"{icon}.svg"
             action = QAction(QIcon(str(file if file.exists() else ICONS / "gwsa.svg")), text, iface.mainWindow())

@@ -82,6 +82,7 @@ class GwsaProvider(QgsProcessingProvider):
             algorithm = getattr(import_module(f"gwsa_qgis.processing_provider.{module}"), name)
             self.addAlgorithm(algorithm())
         for path in sorted(MODELS.glob("*.model3")):
-            model = BundledModel(path, self.svgIconPath())
+            icon = ICONS / f"{path.stem.replace('_', '')}.svg"
+            model = BundledModel(path, str(icon) if icon.exists() else self.svgIconPath())
             if model.readable:
                 self.addAlgorithm(model)

@@ -46,7 +46,9 @@ def page(algorithm: QgsProcessingAlgorithm) -> str:
     definitions = algorithm.parameterDefinitions()
     lines = [f"# {algorithm.displayName()}", "", f"`{algorithm.id()}`, group {algorithm.group()}", ""]
     lines += [
-        markdown(algorithm.shortHelpString()),
+        f"![What goes in, what comes out](../../processing_provider/pictures/{algorithm.name()}.svg)",
+        "",
+        markdown(re.sub(r"<p><img[^>]*></p>", "", algorithm.shortHelpString())),
         "",
         "## Parameters",
         "",

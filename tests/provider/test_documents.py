@@ -21,6 +21,7 @@ OF_QGIS = {
     "Processing > Toolbox",
     "Run",
     "Run as Batch Process...",
+    "[Skip output]",
 }
 # Set slanting for another reason: stress, values of a parameter, rows of a report, titles of papers.
 NO_NAMES = {
