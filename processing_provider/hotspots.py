@@ -86,5 +86,6 @@ class HotSpots(GwsaAlgorithm):
             memory_mb=values.integer("MEMORY"),
             progress=progress,
         )
-        hot = result.hot_spots
-        return {"COUNT": hot.count, "AREA": float(hot.area.sum()), "RATE": float(hot.rate.sum())}
+        totals = result.totals.values()
+        area, rate = (float(sum(getattr(total, name) for total in totals)) for name in ("area", "rate"))
+        return {"COUNT": sum(total.count for total in totals), "AREA": area, "RATE": rate}

@@ -57,7 +57,7 @@ def _polygonize(labels: str | Path, scratch: str | Path, progress: Reporter) -> 
     raster = open_dataset(labels)
     band = raster.GetRasterBand(1)
     dataset = gdal.GetDriverByName("GPKG").Create(str(scratch), 0, 0, 0, gdal.GDT_Unknown)
-    layer = dataset.CreateLayer(LAYER, None, ogr.wkbPolygon)
+    layer = dataset.CreateLayer(LAYER, None, ogr.wkbPolygon, ["SPATIAL_INDEX=NO"])
     layer.CreateField(ogr.FieldDefn(FIELD, ogr.OFTInteger64))
 
     def report(fraction: float, message: str, data: object) -> int:

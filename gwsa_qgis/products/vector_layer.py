@@ -17,7 +17,7 @@ def write_features(
     geometries: Iterable[ogr.Geometry],
     kind: int,
     crs: str,
-    fields: Mapping[str, Sequence],
+    fields: Mapping[str, Sequence] | Iterable[Mapping[str, Sequence]],
     layer_name: str,
 ) -> Path:
     """Write geometries with attributes (texts, whole numbers or numbers; NaN becomes NULL), whole or not at all.
@@ -30,6 +30,8 @@ def write_features(
         Type of the layer, such as ``ogr.wkbPoint``.
     crs : str
         WKT; may be empty.
+    fields : mapping, or iterable of mappings
+        Values by name; several mappings of the same names follow one another, so that not all need be in memory.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def _write(
     geometries: Iterable[ogr.Geometry],
     kind: int,
     crs: str,
-    fields: Mapping[str, Sequence],
+    fields: Mapping[str, Sequence] | Iterable[Mapping[str, Sequence]],
     layer_name: str,
 ) -> None:
     reference = None
@@ -67,13 +69,17 @@ def _write(
         reference.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
     dataset = gdal.GetDriverByName("GPKG").Create(str(path), 0, 0, 0, gdal.GDT_Unknown)
     layer = dataset.CreateLayer(layer_name, reference, kind)
-    columns = {name: np.asarray(values) for name, values in fields.items()}
+    parts = iter([fields] if isinstance(fields, Mapping) else fields)
+    columns = _columns(next(parts))
     kinds = {"U": ogr.OFTString, "O": ogr.OFTString, "i": ogr.OFTInteger64, "b": ogr.OFTInteger64, "f": ogr.OFTReal}
     for name, values in columns.items():
         layer.CreateField(ogr.FieldDefn(name, kinds[values.dtype.kind]))
     definition = layer.GetLayerDefn()
     layer.StartTransaction()
-    for number, geometry in enumerate(geometries):
+    number = 0
+    for geometry in geometries:
+        if columns and number == len(next(iter(columns.values()))):
+            columns, number = _columns(next(parts)), 0
         feature = ogr.Feature(definition)
         for position, values in enumerate(columns.values()):
             value = values[number]
@@ -83,4 +89,9 @@ def _write(
                 feature.SetField(position, float(value))
         feature.SetGeometry(geometry)
         layer.CreateFeature(feature)
+        number += 1
     layer.CommitTransaction()
+
+
+def _columns(fields: Mapping[str, Sequence]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(values) for name, values in fields.items()}

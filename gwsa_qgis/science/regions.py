@@ -40,7 +40,7 @@ class RegionFinder:
     """Finds connected regions of one kind each, window by window: left to right, then down.
 
     Pieces of a window are numbered through from 1; pieces that touch across windows are found to be one region when all
-    windows have been given.
+    windows have been given. Only what touches is remembered, not all pieces.
 
     Parameters
     ----------
@@ -102,15 +102,17 @@ class RegionFinder:
             if same.any():
                 self._pairs.append(np.unique(np.stack([here[0, same], there[0, same]]), axis=1))
 
-    def regions(self) -> np.ndarray:
-        """Region of each piece, (pieces + 1,) int: numbered from 1, 0 for piece 0."""
-        pairs = np.concatenate(self._pairs, axis=1) if self._pairs else np.zeros((2, 0), np.int64)
-        size = self.pieces + 1
-        graph = coo_matrix((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(size, size))
+    def joined(self) -> tuple[np.ndarray, np.ndarray]:
+        """Pieces that touch others, in their order, and the first piece of the region of each; both int64."""
+        if not self._pairs:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        # Few pieces meet a border: the graph is of these alone.
+        pieces, ends = np.unique(np.concatenate(self._pairs, axis=1), return_inverse=True)
+        ends, size = ends.reshape(2, -1), pieces.size
+        graph = coo_matrix((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=(size, size))
         found = connected_components(graph, directed=False)[1]
         _, first, place = np.unique(found, return_index=True, return_inverse=True)
-        # Piece 0 touches none and comes first, others in the order of their first piece.
-        return np.argsort(np.argsort(first))[place]
+        return pieces, pieces[first][place]
 
 
 def reduce_table(table: PixelTable, count: int) -> PixelTable:
@@ -127,9 +129,3 @@ def reduce_table(table: PixelTable, count: int) -> PixelTable:
     size[regions], extra[:, regions] = table.size[largest], table.extra[:, largest]
     np.minimum.at(least, table.region, table.least)
     return PixelTable(np.arange(count), sums, size, extra, least)
-
-
-def join_tables(tables: list[PixelTable], region: np.ndarray, count: int) -> PixelTable:
-    """Sum tables of pieces over regions; `region` names that of each piece of the tables, one after the other."""
-    parts = [np.concatenate([getattr(t, name) for t in tables], axis=-1) for name in ("sums", "size", "extra", "least")]
-    return reduce_table(PixelTable(region, *parts), count)

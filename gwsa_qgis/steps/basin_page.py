@@ -89,12 +89,12 @@ def summary_of(book: BasinBook, number: int, drawn: BasinMap | str) -> dict[str,
 
 
 def _sums_of(drawn: BasinMap) -> str:
-    hot, texts = drawn.found.hot_spots, []
+    texts = []
     for kind, name in NAMES.items():
-        own = hot.kind == kind
-        if own.any():
-            share = 100 * hot.area[own].sum() / drawn.found.valid_area
-            texts.append(f"{name} on {share:.3g} % of the map, {hot.rate[own].sum():.3g} {KM3} per year")
+        if kind in drawn.found.totals:
+            total = drawn.found.totals[kind]
+            share = 100 * total.area / drawn.found.valid_area
+            texts.append(f"{name} on {share:.3g} % of the map, {total.rate:.3g} {KM3} per year")
     return "; ".join(texts)
 
 

@@ -23,6 +23,7 @@ from gwsa_qgis.steps.basin_maps import MAPS, BasinMap, MapSources, map_basin
 from gwsa_qgis.steps.basin_page import BasinBook, basin_page_of, overview_page
 from gwsa_qgis.steps.basin_reading import BasinSources, read_figures
 from gwsa_qgis.steps.csv_outputs import stage_table
+from gwsa_qgis.steps.hotspot_regions import Total
 from gwsa_qgis.steps.text_outputs import stage_text
 
 LONGEST_NAME = 60
@@ -229,11 +230,8 @@ def _hot_figures(drawn: BasinMap | str) -> tuple[float, ...]:
     """Number, area and volume a year of the hot spots of depletion, and of gain; NaN without a map."""
     if isinstance(drawn, str):
         return (np.nan,) * 6
-    hot, figures = drawn.found.hot_spots, []
-    for kind in (-1, 1):
-        own = hot.kind == kind
-        figures += [float(own.sum()), float(hot.area[own].sum()), float(hot.rate[own].sum())]
-    return tuple(figures)
+    totals = [drawn.found.totals.get(kind, Total()) for kind in (-1, 1)]
+    return tuple(figure for total in totals for figure in (float(total.count), total.area, total.rate))
 
 
 def _columns(hot: list[tuple[float, ...]]) -> dict[str, np.ndarray]:

@@ -37,7 +37,7 @@ def rule_text(rules: Rules, inputs: SlopeInputs) -> str:
 
 def add_hot_spots(page: Page, found: FoundRegions, rules: Rules, inputs: SlopeInputs, most: int = ROWS_SHOWN) -> None:
     """Add sums, map, table of the `most` largest and notes to a page."""
-    hot = found.hot_spots
+    hot = found.largest
     if not hot.count:
         page.note("No hot spot was found.")
         return
@@ -48,19 +48,18 @@ def add_hot_spots(page: Page, found: FoundRegions, rules: Rules, inputs: SlopeIn
         "Slopes, and those of hot spots (white: none; grey: no data); numbers are ranks, at the steepest cell.",
     )
     page.table(*_table(hot, inputs.has_limits, most), "Largest volume a year first")
-    if hot.count > most:
-        page.paragraph(f"{hot.count - most} smaller ones are not listed.")
+    if found.count > most:
+        page.paragraph(f"{found.count - most} smaller ones are not listed.")
     _notes(page, found, rules, inputs)
 
 
 def _sums(page: Page, found: FoundRegions, inputs: SlopeInputs) -> None:
-    hot, rows = found.hot_spots, []
-    for number, name in NAMES.items():
-        own = hot.kind == number
-        if own.any():
-            limits = _limits(hot.lower[own].sum(), hot.upper[own].sum())
-            area = hot.area[own].sum()
-            rows.append((name, int(own.sum()), area, 100 * area / found.valid_area, hot.rate[own].sum(), limits))
+    rows = []
+    for kind, name in NAMES.items():
+        if kind in found.totals:
+            total = found.totals[kind]
+            limits, share = _limits(total.lower, total.upper), 100 * total.area / found.valid_area
+            rows.append((name, total.count, total.area, share, total.rate, limits))
     header = ("", "number", f"area ({KM2})", "share of the area (%)", f"{KM3} per year", "limits")
     page.table(
         header if inputs.has_limits else header[:-1], [row[: len(header) - (not inputs.has_limits)] for row in rows]

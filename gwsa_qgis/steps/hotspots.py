@@ -16,7 +16,7 @@ from gwsa_qgis.rasters.gdal_setup import ogr
 from gwsa_qgis.rasters.raster import create_raster
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
 from gwsa_qgis.rasters.writing import together
-from gwsa_qgis.steps.hotspot_regions import HotSpots, Rules, find_regions, number_regions
+from gwsa_qgis.steps.hotspot_regions import NAMES, HotSpots, Rules, Total, find_regions, number_regions
 from gwsa_qgis.steps.hotspot_report import hotspot_page
 from gwsa_qgis.steps.slope_inputs import SlopeInputs, open_slopes
 from gwsa_qgis.steps.text_outputs import stage_text
@@ -33,12 +33,15 @@ class HotSpotsResult:
     ----------
     output, report : Path or None
     hot_spots : HotSpots
-        Their figures, the largest volume a year first.
+        Figures of the largest volumes a year, largest first: `hotspot_regions.LARGEST` at most.
+    totals : dict of int to Total
+        Number, area and volume of all, by kind: -1 depletion, 1 gain.
     """
 
     output: Path
     report: Path | None
     hot_spots: HotSpots
+    totals: dict[int, Total]
 
 
 def hotspots(
@@ -92,7 +95,7 @@ def hotspots(
     -----
     The rate is the sum of slope times true area. Its limits are the sums of the cells' limits: they hold where all cells of
     a hot spot err alike, and are wider than they need be where errors are independent.
-    Windows keep to the memory budget; beside them some 400 bytes are held for each separate piece of a window.
+    Windows keep to the memory budget; beside them some 20 bytes are held for each separate piece of a window.
     """
     say = Reporter(progress)
     rules = _rules(kind, p, least_slope, minimum_area, connectivity)
@@ -105,16 +108,17 @@ def hotspots(
         with create_raster(labels, inputs.grid, dtype="int32", nodata=0, quick=True) as writer:
             found = find_regions(inputs, rules, writer, say.part(0.0, 0.6))
             number_regions(inputs, found, writer, say.part(0.6, 0.8))
-        hot = found.hot_spots
-        polygons = region_polygons(labels, parts, inputs.grid, hot.count, say.part(0.8, 0.95))
+        found.rank_of = found.rank_of[:0]
+        polygons = region_polygons(labels, parts, inputs.grid, found.count, say.part(0.8, 0.95))
+        fields = (part.fields() for part in found.parts())
         with together() as outputs:
-            write_features(output, polygons, ogr.wkbMultiPolygon, inputs.grid.crs, hot.fields(), "hot spots")
+            write_features(output, polygons, ogr.wkbMultiPolygon, inputs.grid.crs, fields, "hot spots")
             if report:
                 page = hotspot_page(found, rules, inputs, str(slope), kind)
                 stage_text(outputs, report, page.render())
     say(1.0)
-    _tell(hot, inputs, say)
-    return HotSpotsResult(Path(output), Path(report) if report else None, hot)
+    _tell(found.totals, inputs, say)
+    return HotSpotsResult(Path(output), Path(report) if report else None, found.largest, found.totals)
 
 
 def _rules(kind: str, p: float, least_slope: float, minimum_area: float, connectivity: int) -> Rules:
@@ -131,13 +135,11 @@ def _rules(kind: str, p: float, least_slope: float, minimum_area: float, connect
     return Rules(p, least_slope, KINDS[kind], connectivity, minimum_area)
 
 
-def _tell(hot: HotSpots, inputs: SlopeInputs, say: Reporter) -> None:
-    for number, name in ((-1, "depletion"), (1, "gain")):
-        own = hot.kind == number
-        if own.any():
-            limits = f" ({hot.lower[own].sum():.4g} to {hot.upper[own].sum():.4g})" if inputs.has_limits else ""
-            say.say(
-                f"{own.sum()} hot spots of {name}: {hot.area[own].sum():.6g} km2, {hot.rate[own].sum():.4g} km3 a year{limits}"
-            )
-    if not hot.count:
+def _tell(totals: dict[int, Total], inputs: SlopeInputs, say: Reporter) -> None:
+    for kind, name in NAMES.items():
+        if kind in totals:
+            total = totals[kind]
+            limits = f" ({total.lower:.4g} to {total.upper:.4g})" if inputs.has_limits else ""
+            say.say(f"{total.count} hot spots of {name}: {total.area:.6g} km2, {total.rate:.4g} km3 a year{limits}")
+    if not totals:
         say.warn("no hot spot was found: the layer is empty.")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from gwsa_qgis.science.regions import PixelTable, RegionFinder, join_tables, reduce_table
+from gwsa_qgis.science.regions import PixelTable, RegionFinder, reduce_table
 
 
 def found_by_windows(kinds, connectivity, height, width):
@@ -15,7 +15,11 @@ def found_by_windows(kinds, connectivity, height, width):
         for column in range(0, columns, width):
             place = np.s_[row : row + height, column : column + width]
             parts.append((place, finder.add(row, column, kinds[place])))
-    region_of = finder.regions()
+    first = np.arange(finder.pieces + 1)
+    joined, firsts = finder.joined()
+    first[joined] = firsts
+    assert (first <= np.arange(first.size)).all() and (np.diff(joined) > 0).all()
+    region_of = np.unique(first, return_inverse=True)[1]
     regions = np.zeros(kinds.shape, int)
     for place, pieces in parts:
         regions[place] = region_of[pieces]
@@ -90,7 +94,8 @@ def test_sums_over_regions_are_those_of_loops():
         table = PixelTable(pieces[inside] - before - 1, flat[0][None], flat[1], flat[1][None] * 3, flat[2])
         tables.append(reduce_table(table, last - before))
         before = last
-    whole = join_tables(tables, region_of[1:] - 1, regions.max())
+    columns = [np.concatenate([getattr(t, name) for t in tables], -1) for name in ("sums", "size", "extra", "least")]
+    whole = reduce_table(PixelTable(region_of[1:] - 1, *columns), regions.max())
     for number in range(1, regions.max() + 1):
         own = regions == number
         assert whole.sums[0, number - 1] == pytest.approx(area[own].sum(), rel=1e-12)
