@@ -20,6 +20,7 @@ OF_QGIS = {
     "Processing > Results Viewer",
     "Processing > Toolbox",
     "Run",
+    "Rasterize (vector to raster)",
     "Run as Batch Process...",
     "[Skip output]",
 }
@@ -88,7 +89,7 @@ def names(provider, menu, layers) -> set[str]:
 
 def slanting(page: str) -> set[str]:
     """Texts between single stars."""
-    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(r"```.*?```|`[^`]*`", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
     return {" ".join(name.split()) for name in re.findall(r"(?<![*\w])\*([^*\n][^*]*?)\*(?![*\w])", text)}
 
 
