@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsSingleBandPseudoColorRenderer,
 )
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QDate, QDateTime, QTime, QTimeZone
 from qgis.PyQt.QtGui import QColor
 
@@ -50,13 +50,18 @@ class LayerStyler(QgsProcessingLayerPostProcessorInterface):
             layer.loadNamedStyle(str(STYLES / f"{self._style}.qml"))
 
 
-@cache
-def styler_of(style: str) -> LayerStyler:
-    """The styler of a style, which stays alive.
+_stylers: list[LayerStyler] = []
 
-    QGIS keeps none, and the algorithm that names one may be gone before QGIS calls it: `run` and models work with copies.
+
+def new_styler(style: str) -> LayerStyler:
+    """A styler for one layer, which lives until QGIS's context, which owns it, deletes it.
+
+    One that two layers shared would be deleted twice, and QGIS would crash. Nobody else keeps its Python half, without
+    which nothing is styled: the algorithm may be gone before QGIS calls it, as `run` and models work with copies.
     """
-    return LayerStyler(style)
+    _stylers[:] = [styler for styler in _stylers if not sip.isdeleted(styler)]
+    _stylers.append(LayerStyler(style))
+    return _stylers[-1]
 
 
 def prepare_loaded_layer(context: QgsProcessingContext, path: str, style: str, label: str, group: str) -> None:
@@ -67,7 +72,7 @@ def prepare_loaded_layer(context: QgsProcessingContext, path: str, style: str, l
     details.groupName = details.groupName or f"GWSA - {group}"
     if not details.name:
         details.name = label
-    details.setPostProcessor(styler_of(style))
+    details.setPostProcessor(new_styler(style))
 
 
 def dress(layer: QgsRasterLayer, style: str) -> None:

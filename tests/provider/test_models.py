@@ -285,3 +285,34 @@ def test_running_an_algorithm_prepares_its_layers(provider, work, tmp_path):
     details = context.layerToLoadOnCompletionDetails(path)
     assert details.name == "Trend" and "GWSA" in details.groupName
     assert details.postProcessor() is not None
+
+
+def test_each_loaded_layer_is_styled_and_none_twice_deleted(provider, work, tmp_path, qgis_app):
+    """Several runs one after the other, as in a long day at the desk: QGIS's context deletes what styles its layers."""
+    import gc
+
+    from gwsa_qgis.processing_provider import layers
+    from qgis.core import QgsProject
+    from qgis.PyQt import sip
+
+    project = QgsProject()
+    for _ in range(3):
+        context = QgsProcessingContext()
+        context.setProject(project)
+        paths = [str(tmp_path / f"{name}.tif") for name in ("slope", "upper")]  # of one style
+        for path in paths:
+            context.addLayerToLoadOnCompletion(path, QgsProcessingContext.LayerDetails("", project, "SLOPE"))
+            layers.prepare_loaded_layer(context, path, "anomaly", "Trend", "Analyse")
+        results = QgsProcessingContext()  # what the main thread is handed by the one that worked
+        results.takeResultsFrom(context)
+        del context
+        gc.collect()
+        stylers = [results.layerToLoadOnCompletionDetails(path).postProcessor() for path in paths]
+        assert stylers[0] is not stylers[1]
+        for styler in stylers:
+            layer = QgsRasterLayer(work["corrected"], "GWSA")
+            styler.postProcessLayer(layer, results, QgsProcessingFeedback())
+            assert layer.temporalProperties().isActive()
+        del results
+        gc.collect()
+        assert all(sip.isdeleted(styler) for styler in stylers)
