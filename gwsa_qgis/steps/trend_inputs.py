@@ -27,6 +27,9 @@ SHARE_OF_WINDOWS = 0.6
 BYTES_OF_LAYERS = 96
 SERIES_AT_ONCE, ROBUST_SERIES_AT_ONCE = 2304, 32
 
+# Months from which on a trend says more of lasting change than of single wet and dry years.
+LONG_ENOUGH = 10 * 12
+
 
 @dataclass(frozen=True)
 class TrendInput:
@@ -111,6 +114,11 @@ def open_input(
             "give a longer stack or period, or do not deseasonalise" if without_season else "give a longer stack",
         )
     say.say(data.describe())
+    if months.size < LONG_ENOUGH:
+        say.warn(
+            f"the period has {months.size} months: a trend of storage over less than {LONG_ENOUGH // PERIOD} years is mostly "
+            "weather, and one wet or dry year at its end turns it"
+        )
     return data
 
 

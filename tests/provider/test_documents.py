@@ -178,3 +178,10 @@ def test_links_lead_somewhere():
     for page in (*PAGES, *(str(p.relative_to(ROOT)) for p in (ROOT / "docs" / "algorithms").glob("*.md"))):
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text(encoding="utf-8")):
             assert "://" in target or ((ROOT / page).parent / target).exists(), f"{page}: {target}"
+
+
+def test_readme_installs_the_packages_that_are_looked_for():
+    from gwsa_qgis.processing_provider.base import PACKAGES
+
+    (listed,) = re.findall(r'pip install --target "[^"]+" ([^`]+)`', (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert listed.split() == list(PACKAGES.values())

@@ -284,6 +284,18 @@ def test_areas_by_aquifer_class_and_latitude(stack, tmp_path, grid):
         run(stack[0], tmp_path / "no", aquifers=elsewhere)
 
 
+def test_short_periods_are_warned_of(stack, tmp_path):
+    said = []
+    first, *_, last = [str(month) for month in MONTHS[:119]]
+    run(stack[0], tmp_path / "short", start=first, end=last, progress=lambda _, message: said.append(message))
+    assert [text for text in said if text.startswith("Warning: the period has 119 months")]
+    said.clear()
+    run(
+        stack[0], tmp_path / "long", start=first, end=str(MONTHS[119]), progress=lambda _, message: said.append(message)
+    )
+    assert not [text for text in said if "the period has" in text]
+
+
 def test_unsafe_corrections_are_said_to_be(stack, tmp_path):
     said = []
     result = run(stack[0], tmp_path / "out", correction="yue_wang", progress=lambda _, message: said.append(message))
