@@ -131,7 +131,7 @@ class GwsaAlgorithm(QgsProcessingAlgorithm):
         return help_as_shown("".join(parts))
 
     def helpUrl(self) -> str:
-        return f"https://github.com/gwsa-qgis/gwsa_qgis/blob/main/docs/algorithms/{self.ID}.md"
+        return page_of(self.ID)
 
     def tags(self) -> list[str]:
         return [*self.TAGS, "groundwater", "GRACE", "GWSA", self.ID]
@@ -358,6 +358,11 @@ class RemainingTime:
         if minutes < 90:
             return tr("About {minutes:.0f} min left.").format(minutes=minutes)
         return tr("About {hours:.1f} h left.").format(hours=minutes / 60)
+
+
+def page_of(name: str) -> str:
+    """Address of an algorithm's page in the documentation."""
+    return f"https://github.com/gwsa-qgis/gwsa_qgis/blob/main/docs/algorithms/{name}.md"
 
 
 def scheme(name: str) -> str:

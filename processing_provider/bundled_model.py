@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gwsa_qgis.processing_provider.base import PAPER, scheme
+from gwsa_qgis.processing_provider.base import PAPER, page_of, scheme
 from gwsa_qgis.processing_provider.translation import tr
 from qgis.core import QgsProcessingModelAlgorithm
 from qgis.PyQt.QtGui import QIcon
@@ -57,6 +57,9 @@ class BundledModel(QgsProcessingModelAlgorithm):
         begin, end = "<html><body>", "</body></html>"  # as QGIS frames a model's help
         text = super().shortHelpString().removeprefix(begin).removesuffix(end)
         return f"{begin}{scheme(self.name())}{text}<p><i>{tr(PAPER)}</i></p>{end}"
+
+    def helpUrl(self) -> str:
+        return page_of(self.name())
 
     def icon(self) -> QIcon:
         return QIcon(self._icon_path)

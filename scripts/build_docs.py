@@ -1,9 +1,10 @@
-"""Write a page for each algorithm, made from the algorithm itself, into docs/algorithms."""
+"""Write a page for each algorithm and model, made from itself, into docs/algorithms (or the folder that is named)."""
 
 from __future__ import annotations
 
 import html
 import re
+import sys
 from pathlib import Path
 
 from qgis.core import (
@@ -15,8 +16,11 @@ from qgis.core import (
 )
 
 PAGES = Path(__file__).parents[1] / "docs" / "algorithms"
+SHIPPED = "../../processing_provider"
 TAGS = {"p": "\n\n", "/p": "", "b": "**", "/b": "**", "i": "*", "/i": "*", "br": "\n"}
 TAGS |= {tag: f"<{tag}>" for tag in ("sup", "/sup", "sub", "/sub")}  # Markdown takes these as they are
+
+KINDS = {"outputNumber": "number", "outputString": "text", "outputFile": "file", "outputHtml": "page"}
 
 
 def markdown(text: str) -> str:
@@ -41,14 +45,23 @@ def parameter_row(parameter: QgsProcessingParameterDefinition) -> str:
     return f"| `{parameter.name()}` | {parameter.description()} | {help_text} | {'; '.join(notes)} |"
 
 
+def help_of(algorithm: QgsProcessingAlgorithm) -> str:
+    """The help as Markdown, without its picture; a model's without the lists of inputs and outputs that QGIS adds."""
+    text = algorithm.shortHelpString()
+    if isinstance(algorithm, QgsProcessingModelAlgorithm):
+        reference = re.search(r"<p><i>.*</i></p>", text)[0]
+        text = f"<p><b>{algorithm.helpContent()['ALG_DESC']}</b></p>{reference}"
+    return markdown(re.sub(r"<p><img[^>]*></p>", "", text))
+
+
 def page(algorithm: QgsProcessingAlgorithm) -> str:
     """Return the page of one algorithm."""
     definitions = algorithm.parameterDefinitions()
     lines = [f"# {algorithm.displayName()}", "", f"`{algorithm.id()}`, group {algorithm.group()}", ""]
     lines += [
-        f"![What goes in, what comes out](../../processing_provider/pictures/{algorithm.name()}.svg)",
+        f"![What goes in, what comes out]({SHIPPED}/pictures/{algorithm.name()}.svg)",
         "",
-        markdown(re.sub(r"<p><img[^>]*></p>", "", algorithm.shortHelpString())),
+        help_of(algorithm),
         "",
         "## Parameters",
         "",
@@ -60,7 +73,25 @@ def page(algorithm: QgsProcessingAlgorithm) -> str:
     lines += [parameter_row(p) for p in definitions if p.isDestination()]
     destinations = {p.name() for p in definitions if p.isDestination()}
     others = [o for o in algorithm.outputDefinitions() if o.name() not in destinations]
-    lines += [f"| `{o.name()}` | {o.description()} | number | |" for o in others]
+    lines += [f"| `{o.name()}` | {o.description()} | {KINDS.get(o.type(), o.type())} | |" for o in others]
+    return "\n".join(lines) + "\n"
+
+
+def summary(algorithm: QgsProcessingAlgorithm) -> str:
+    """One sentence: of a model the first of its description."""
+    if isinstance(algorithm, QgsProcessingModelAlgorithm):
+        return re.split(r"(?<=\.) (?=[A-Z])", algorithm.helpContent()["ALG_DESC"])[0]
+    return algorithm.shortDescription()
+
+
+def index_of(algorithms: list[QgsProcessingAlgorithm]) -> str:
+    """Return the index: a table for each group, in the order of the method."""
+    lines = ["# Algorithms", "", "Made from the algorithms by `make docs`."]
+    for group in dict.fromkeys(algorithm.group() for algorithm in algorithms):
+        lines += ["", f"## {group}", "", "| | algorithm | what it does |", "|---|---|---|"]
+        for algorithm in (a for a in algorithms if a.group() == group):
+            icon = f"![]({SHIPPED}/icons/{algorithm.name()}.svg)"
+            lines.append(f"| {icon} | [{algorithm.displayName()}]({algorithm.name()}.md) | {summary(algorithm)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -68,25 +99,20 @@ def main() -> None:
     """Write all pages and their index."""
     application = QgsApplication([], False)
     application.initQgis()
+    from gwsa_qgis.processing_provider.provider import ALGORITHMS
+
     from gwsa_qgis.plugin import GwsaPlugin
 
     plugin = GwsaPlugin(None)
     plugin.initProcessing()
-    PAGES.mkdir(parents=True, exist_ok=True)
-    index = [
-        "# Algorithms",
-        "",
-        "Made from the algorithms by `make docs`.",
-        "",
-        "| algorithm | what it does |",
-        "|---|---|",
-    ]
-    for algorithm in QgsApplication.processingRegistry().providerById("gwsa").algorithms():
-        if isinstance(algorithm, QgsProcessingModelAlgorithm):
-            continue
-        (PAGES / f"{algorithm.name()}.md").write_text(page(algorithm), encoding="utf-8")
-        index.append(f"| [{algorithm.displayName()}]({algorithm.name()}.md) | {algorithm.shortDescription()} |")
-    (PAGES / "README.md").write_text("\n".join(index) + "\n", encoding="utf-8")
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGES
+    folder.mkdir(parents=True, exist_ok=True)
+    order = {module: place for place, (module, _) in enumerate(ALGORITHMS)}
+    algorithms = list(QgsApplication.processingRegistry().providerById("gwsa").algorithms())
+    algorithms.sort(key=lambda a: (order.get(a.name(), len(order)), a.name()))
+    for algorithm in algorithms:
+        (folder / f"{algorithm.name()}.md").write_text(page(algorithm), encoding="utf-8")
+    (folder / "README.md").write_text(index_of(algorithms), encoding="utf-8")
     plugin.unload()
     application.exitQgis()
 

@@ -14,13 +14,14 @@ import picture_glyphs as glyphs
 ROOT = Path(__file__).resolve().parents[1]
 ICONS = ROOT / "processing_provider" / "icons"
 PICTURES = ROOT / "processing_provider" / "pictures"
-STEP_X, STEP_Y, EDGE = 80, 66, 6  # from one drawing to the next, and round all
-MIDDLE = 62  # width of the part with the icon
+# From one drawing to the next, and round all; the help beside a dialog is about 230 pixels wide.
+STEP_X, STEP_Y, EDGE = 78, 64, 4
+MIDDLE = 54  # width of the part with the icon
 
 # What goes in and what comes out: name of the parameter or output, and its drawing.
 SCHEMES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "importgrace": ({"INPUT": "file", "MASCON_MAP": "file"}, {"OUTPUT": "gaps", "MASCONS": "mascons"}),
-    "importgldas": ({"FOLDER": "files"}, {"SMS": "soil", "SWE": "coarse", "CWS": "coarse", "SPREAD": "spread"}),
+    "importgldas": ({"FOLDER": "files"}, {"SMS": "soil", "SWE": "coarse", "SPREAD": "spread"}),
     "monthlystack": ({"INPUTS": "files"}, {"OUTPUT": "months"}),
     "accumulate": ({"INPUT": "rain"}, {"OUTPUT": "rising"}),
     "watermask": ({"INPUTS": "water_classes"}, {"OUTPUT": "water"}),
@@ -35,11 +36,11 @@ SCHEMES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "fillgaps": ({"INPUT": "gaps"}, {"OUTPUT": "filled", "ERROR_LONG": "spread"}),
     "waterbalance": ({"TWSA": "mascons", "SMS": "soil", "SWE": "coarse", "CWS": "coarse"}, {"OUTPUT": "coarse"}),
     "trainmodels": (
-        {"TARGET": "coarse", "PREDICTORS": "predictors_coarse", "AQUIFERS": "classes_coarse", "MASCONS": "mascons"},
+        {"TARGET": "coarse", "PREDICTORS": "predictors_coarse", "MASCONS": "mascons"},
         {"MODEL": "model", "REPORT": "report"},
     ),
     "predict": (
-        {"MODEL": "model", "PREDICTORS": "predictors", "AQUIFERS": "classes", "MASK": "mask"},
+        {"MODEL": "model", "PREDICTORS": "predictors", "MASK": "mask"},
         {"OUTPUT": "months"},
     ),
     "correctresiduals": (
@@ -48,7 +49,7 @@ SCHEMES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "uncertainty": (
         {"GWSA": "fine", "MODEL": "model"},
-        {"OUTPUT": "band", "CELL": "spread", "WITHIN": "spread", "REPORT": "report"},
+        {"OUTPUT": "band", "CELL": "cell_spread", "WITHIN": "spread"},
     ),
     "consistency": ({"FINE": "fine", "COARSE": "coarse"}, {"METRICS": "table", "REPORT": "scatter"}),
     "validatewells": (
@@ -56,26 +57,26 @@ SCHEMES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"REPORT": "scatter", "OUTPUT": "wells"},
     ),
     "projectreport": (
-        {"GWSA": "fine", "MODEL": "model", "CLOSURE": "table", "WELLS": "table"},
+        {"GWSA": "fine", "MODEL": "model", "CLOSURE": "table"},
         {"REPORT": "report"},
     ),
     "trend": (
         {"INPUT": "trend_line"},
-        {"SLOPE": "slope", "P_VALUE": "p_value", "CLASSES": "trend_classes", "REPORT": "report"},
+        {"SLOPE": "slope", "P_VALUE": "p_value", "CLASSES": "trend_classes"},
     ),
     "trendbreak": (
         {"INPUT": "trend_line"},
-        {"SLOPE_BEFORE": "slope_before", "SLOPE_AFTER": "slope", "CHANGE": "slope", "CLASSES": "trend_classes"},
+        {"SLOPE_BEFORE": "slope_before", "SLOPE_AFTER": "slope", "CHANGE": "slope"},
     ),
     "seasonality": ({"INPUT": "series"}, {"OUTPUT": "seasons", "REPORT": "report"}),
     "attribution": (
         {"GWSA": "fine", "BACKGROUND": "background"},
-        {"RESIDUAL": "fine", "SLOPE": "slope", "P_VALUE": "p_value", "REPORT": "report"},
+        {"RESIDUAL": "fine", "SLOPE": "slope", "P_VALUE": "p_value"},
     ),
     "latitudeprofile": ({"INPUT": "months"}, {"MEAN": "fine", "PROFILE": "profile"}),
     "droughtindex": (
         {"INPUT": "months"},
-        {"OUTPUT": "bars_index", "CLASSES": "trend_classes", "SPELLS": "table", "REPORT": "report"},
+        {"OUTPUT": "bars_index", "CLASSES": "trend_classes", "SPELLS": "table"},
     ),
     "basinseries": (
         {"INPUT": "months", "BASINS": "basins"},
@@ -87,7 +88,7 @@ SCHEMES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "sampleproject": ({}, {"FOLDER": "folder", "PROJECT": "project"}),
     "checkenvironment": ({}, {"REPORT": "packages"}),
     "completechain": (
-        {"GRACE": "file", "GLDAS": "files", "CHELSA": "files", "AQUIFERS": "aquifers"},
+        {"GRACE": "file", "GLDAS": "files", "AQUIFERS": "aquifers"},
         {"gwsa_fine": "fine", "project_report": "report"},
     ),
     "trendandclasses": (
@@ -100,23 +101,20 @@ SCHEMES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "basinreports": ({"INPUT": "months", "BASINS": "basins"}, {"basin_report": "report", "folder_of_pages": "folder"}),
     "validation": (
-        {"FINE": "fine", "COARSE": "coarse", "WELLS": "wells", "LEVELS": "table"},
+        {"FINE": "fine", "COARSE": "coarse", "WELLS": "wells"},
         {"well_report": "scatter", "project_report": "report"},
     ),
 }
 
 
 def side(named: dict[str, str], left: float, height: float) -> str:
-    """Drawings in columns of at most two, centred in the height, with their names below."""
-    parts, names = [], list(named)
-    for position, name in enumerate(names):
-        column, row = divmod(position, 2)
-        rows = min(2, len(names) - 2 * column)
-        x, y = left + column * STEP_X, (height - rows * STEP_Y) / 2 + row * STEP_Y + 4
-        drawing = getattr(glyphs, named[name])()
+    """Drawings in a column, centred in the height, with their names below."""
+    parts, top = [], (height - len(named) * STEP_Y) / 2 + 4
+    for row, (name, glyph) in enumerate(named.items()):
+        drawing = getattr(glyphs, glyph)()
         parts.append(
-            f'<g transform="translate({x + 4:g} {y:g})">{drawing}'
-            f'<text x="36" y="58" font-size="9" font-family="sans-serif" text-anchor="middle" fill="#404040">{name}</text></g>'
+            f'<g transform="translate({left + 3:g} {top + row * STEP_Y:g})">{drawing}'
+            f'<text x="36" y="57" font-size="9" font-family="sans-serif" text-anchor="middle" fill="#404040">{name}</text></g>'
         )
     return "".join(parts)
 
@@ -125,9 +123,9 @@ def middle(name: str, left: float, height: float) -> str:
     """The algorithm's icon on an arrow."""
     icon = re.search(r"<svg[^>]*>(.*)</svg>", (ICONS / f"{name}.svg").read_text(encoding="utf-8"), re.DOTALL)[1]
     y = height / 2 + 26
-    arrow = f"M{left + 6:g} {y:g}h50M{left + 50:g} {y - 5:g}l7 5-7 5"
+    arrow = f"M{left + 4:g} {y:g}h44M{left + 42:g} {y - 5:g}l7 5-7 5"
     return (
-        f'<g transform="translate({left + 11:g} {height / 2 - 28:g}) scale(1.750)">{icon}</g>'
+        f'<g transform="translate({left + 7:g} {height / 2 - 28:g}) scale(1.650)">{icon}</g>'
         f'<path d="{arrow}" stroke="#404040" fill="none" stroke-width="2"/>'
     )
 
@@ -135,10 +133,9 @@ def middle(name: str, left: float, height: float) -> str:
 def picture(name: str) -> str:
     """The scheme as SVG."""
     inputs, outputs = SCHEMES[name]
-    columns = -(-len(inputs) // 2), -(-len(outputs) // 2)
-    height = STEP_Y * (2 if max(len(inputs), len(outputs)) > 1 else 1) + 2 * EDGE
-    width = (columns[0] + columns[1]) * STEP_X + MIDDLE + 2 * EDGE
-    start = EDGE + columns[0] * STEP_X
+    height = STEP_Y * max(len(inputs), len(outputs)) + 2 * EDGE
+    start = EDGE + (STEP_X if inputs else 0)
+    width = start + MIDDLE + STEP_X + EDGE
     body = side(inputs, EDGE, height) + middle(name, start, height) + side(outputs, start + MIDDLE, height)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'

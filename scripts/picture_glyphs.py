@@ -17,6 +17,7 @@ BLUE, RED, GREEN, BROWN, DARK = "#2166ac", "#b2182b", "#1b7837", "#8c510a", "#40
 DIVERGING = ("#b2182b", "#ef8a62", "#fddbc7", "#f7f7f7", "#d1e5f0", "#67a9cf", "#2166ac")
 SEQUENTIAL = ("#ffffcc", "#c7e9b4", "#7fcdbb", "#41b6c4", "#2c7fb8", "#253494")
 PURPLES = ("#54278f", "#807dba", "#bcbddc", "#efedf5")
+ORANGES = ("#fff5eb", "#fdd0a2", "#fd8d3c", "#d94801")
 CLASSES = ("#4393c3", "#4ac16d", "#bf812d", "#92c5de")
 SEASONS = ("#1b7837", "#7fbf7b", "#d9f0d3", "#fdae61", "#d7191c")
 
@@ -249,7 +250,12 @@ def seasons() -> str:
 
 def spread() -> str:
     """A map of half-widths."""
-    return cells(lambda c, r: ramp(("#fff5eb", "#fdd0a2", "#fd8d3c", "#d94801"), field(c + 6, r + 2))) + frame()
+    return cells(lambda c, r: ramp(ORANGES, field(c + 6, r + 2))) + frame()
+
+
+def cell_spread() -> str:
+    """A map of standard errors of mascons."""
+    return cells(lambda c, r: ramp(ORANGES, block_mean(c + 6, r, BLOCK))) + frame()
 
 
 def hot_spots() -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -185,3 +187,15 @@ def test_readme_installs_the_packages_that_are_looked_for():
 
     (listed,) = re.findall(r'pip install --target "[^"]+" ([^`]+)`', (ROOT / "README.md").read_text(encoding="utf-8"))
     assert listed.split() == list(PACKAGES.values())
+
+
+def test_pages_of_the_algorithms_are_what_they_say_of_themselves(provider, tmp_path):
+    script = ROOT / "scripts" / "build_docs.py"
+    done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.md")}
+    kept = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "algorithms").glob("*.md")}
+    assert set(made) == {f"{a.name()}.md" for a in provider.algorithms()} | {"README.md"}
+    assert {name for name in made if made[name] != kept.get(name)} == set(), "run make docs"
+    for algorithm in provider.algorithms():
+        assert algorithm.helpUrl().endswith(f"docs/algorithms/{algorithm.name()}.md")
