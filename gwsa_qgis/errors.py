@@ -22,6 +22,10 @@ class GwsaError(Exception):
         self.remedy = remedy
         super().__init__(f"{self.problem}; {remedy}.")
 
+    def __reduce__(self) -> tuple:
+        # It is made of two texts and holds one: a worker process could not hand it back otherwise.
+        return type(self), (self.problem, self.remedy)
+
 
 def reason_of(error: object) -> str:
     """What another library says of an error, in one line without a full stop, to be quoted in a problem."""

@@ -26,6 +26,8 @@ class ScratchArray:
         Is made, full of zeros, unless it is there and as long as the array.
     shape : sequence of int
     dtype : dtype
+    made : bool
+        Whether another process has made it, which is not touched: it must be there.
 
     Raises
     ------
@@ -33,9 +35,12 @@ class ScratchArray:
         If the disk has no room for it.
     """
 
-    def __init__(self, path: str | Path, shape: Sequence[int], dtype: np.dtype | type = np.float64) -> None:
+    def __init__(
+        self, path: str | Path, shape: Sequence[int], dtype: np.dtype | type = np.float64, *, made: bool = False
+    ) -> None:
         self.path, self.shape, self.dtype = Path(path), tuple(int(length) for length in shape), np.dtype(dtype)
-        _fill_with_zeros(self.path, int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize)
+        if not made:
+            _fill_with_zeros(self.path, int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize)
 
     def __getitem__(self, index: object) -> np.ndarray:
         """A copy of a part: integers and slices of one step, but for the first axis, whose may be any."""

@@ -24,6 +24,8 @@ DEFAULT_MEMORY_MB = 512
 # Windows in flight that a step's memory is shared by, whatever the workers: windows are then the same, and with them all
 # bytes. More workers than these need more memory.
 LANES = 4
+# Times that worker processes may die before the work is given up: what kills them may be the work.
+MOST_LOST = 3
 
 
 @dataclass(frozen=True)
@@ -152,9 +154,7 @@ def _results(function: Callable[[Window], Result], windows: Sequence[Window], wo
     if workers == 1 or len(windows) == 1:
         return map(function, windows)
     if on_cluster():
-        from joblib import Parallel, delayed
-
-        return Parallel(n_jobs=workers, return_as="generator")(delayed(function)(w) for w in windows)
+        return map_on_cluster(function, windows, workers)
     # No more than the memory is shared by: one is written while the others are computed.
     return map_ordered(function, windows, min(workers, LANES - 1))
 
@@ -165,6 +165,28 @@ def on_cluster() -> bool:
     if joblib is None:
         return False
     return not getattr(joblib.parallel.get_active_backend(prefer="threads")[0], "supports_sharedmem", False)
+
+
+def map_on_cluster(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Run `function` on items in the processes, or on the cluster, that joblib was told of; results in their order.
+
+    The function and the items travel to the workers: they are to be small, and the function opens its own files there.
+    The items of a worker that is lost are given to others, a few times.
+    """
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    items, done, lost = list(items), 0, 0
+    while done < len(items):
+        try:
+            run = Parallel(n_jobs=workers, return_as="generator")
+            for result in run(delayed(function)(item) for item in items[done:]):
+                yield result
+                done += 1
+        except TerminatedWorkerError:  # Dask sees to it by itself
+            lost += 1
+            if lost > MOST_LOST:
+                raise
 
 
 def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], threads: int = 1) -> Iterator[Result]:

@@ -17,13 +17,13 @@ from gwsa_qgis.rasters.journal import describe_file, journalled
 from gwsa_qgis.rasters.predictor_set import PredictorSet
 from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.stack import create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, on_cluster
 from gwsa_qgis.rasters.writing import replacing, require_space
 from gwsa_qgis.steps.model_file import read_model
 from gwsa_qgis.steps.predict_inputs import FineFiles, Readers, tile_of
 from gwsa_qgis.steps.predict_pieces import Prediction
 from gwsa_qgis.steps.predict_plan import PredictPlan, plan_prediction
-from gwsa_qgis.steps.predict_writing import PixelCounts, write_prediction
+from gwsa_qgis.steps.predict_writing import PartJob, PixelCounts, write_prediction
 from gwsa_qgis.steps.surrounding import Surrounding, support_of
 from gwsa_qgis.steps.trained_model import TrainedModel
 
@@ -92,7 +92,9 @@ def predict(
     memory_mb : float
         Budget. On a machine with many cores more of it lets more of them work on pieces of their own.
     workers : int
-        Pieces that are predicted at the same time, each with its threads. The result does not depend on it.
+        Pieces that are predicted at the same time, each with its threads. The result does not depend on it. Where a
+        ``joblib.parallel_config`` of processes or a cluster is active, its workers take parts of the map (some two
+        million values); each needs the memory of `memory_mb`, and all must see the files under the same paths.
 
     Raises
     ------
@@ -144,7 +146,9 @@ def predict(
         prediction = Prediction(trained, readers, surrounding, plan)
         work = journal.folder / "map.tif"
         with _create(work, files, trained, plan) as writer:
-            counts = write_prediction(prediction, plan, writer, journal, report.part(begin, 1.0))
+            spread = workers > 1 and on_cluster()
+            job = PartJob.of(model, threads, prediction, journal.folder) if spread else None
+            counts = write_prediction(prediction, plan, writer, journal, report.part(begin, 1.0), job, workers)
         if _fingerprint(model, files, mascons, plan) != prints:
             raise UnreadableInput("an input changed while it was read", "run the step again when it is whole")
         if counts.predicted:

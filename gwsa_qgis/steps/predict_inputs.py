@@ -80,6 +80,11 @@ class FineFiles:
         with PredictorSet(self.folder) as predictors:
             return [predictors.path(name) for name in self.in_folder]
 
+    def absolute(self) -> FineFiles:
+        """The same with paths that do not depend on the folder a process works in."""
+        aquifers, mask = (None if path is None else path.absolute() for path in (self.aquifers, self.mask))
+        return replace(self, folder=self.folder.absolute(), aquifers=aquifers, mask=mask)
+
     def with_place(self, folder: Path, tile: int) -> FineFiles:
         """The same with a place for the signatures, where there are any, in tiles of the prediction."""
         if not self.monthly:

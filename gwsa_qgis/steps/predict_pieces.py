@@ -88,7 +88,7 @@ class Prediction:
         self, trained: TrainedModel, readers: Readers, surrounding: Surrounding | None, plan: PredictPlan
     ) -> None:
         self.trained, self.readers, self.surrounding = trained, readers, surrounding
-        self.files = readers.files
+        self.files, self.plan = readers.files, plan
         self.terms = time_inputs(trained.preset, self.files.months)
         self._known = trained.classes or [0]
         self._free, self._lock = Semaphore(plan.lanes), Lock()

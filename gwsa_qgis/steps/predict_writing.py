@@ -1,10 +1,12 @@
-"""Predicting in threads, and writing the pieces in their order so that an interrupted run can go on."""
+"""Predicting in threads or on a cluster, and writing the pieces in their order so that an interrupted run can go on."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,13 @@ import numpy as np
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.journal import Journal
 from gwsa_qgis.rasters.raster import RasterWriter
-from gwsa_qgis.rasters.windows import Window, map_ordered
+from gwsa_qgis.rasters.windows import Window, map_on_cluster, map_ordered
+from gwsa_qgis.steps.model_file import read_model
+from gwsa_qgis.steps.predict_inputs import FineFiles, Readers
 from gwsa_qgis.steps.predict_pieces import Prediction
 from gwsa_qgis.steps.predict_plan import Part, PredictPlan
+from gwsa_qgis.steps.surrounding import Surrounding
+from gwsa_qgis.steps.trained_model import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -25,25 +31,97 @@ class PixelCounts:
     unknown: int = 0
 
 
+@dataclass(frozen=True)
+class PartJob:
+    """What a worker process needs to predict parts of the map; it opens all files itself.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the journal, which all workers see.
+    plan : PredictPlan
+        One piece at a time is predicted; of its parts the first alone, whose first window is the largest.
+    span : (first, last) of str
+        Months of the training.
+    spacing : float or None
+        Knot spacing of the histosplines that wait in the folder; None for models of levels alone.
+    """
+
+    model: Path
+    files: FineFiles
+    folder: Path
+    plan: PredictPlan
+    span: tuple[str, ...]
+    spacing: float | None
+
+    @classmethod
+    def of(cls, model: str | Path, threads: int, prediction: Prediction, folder: Path) -> PartJob:
+        """That of a prediction whose surroundings are prepared."""
+        plan, around, folder = prediction.plan, prediction.surrounding, folder.absolute()
+        first = replace(plan.parts[0], windows=plan.parts[0].windows[:1])
+        plan = replace(plan, parts=[first], lanes=1, threads=max(threads, 1))
+        files = prediction.files.absolute().with_place(folder, plan.tile)
+        span = tuple(prediction.trained.manifest["months"])
+        return cls(Path(model).absolute(), files, folder, plan, span, None if around is None else around.spacing)
+
+    def run(self, part: Part) -> tuple[str, PixelCounts]:
+        """Put the part's values into a file of the folder with a name of its own, which is given.
+
+        A worker that is believed lost, and goes on all the same, so writes into no file that counts.
+        """
+        trained = _model(str(self.model), self.plan.threads)
+        path = self.folder / f"{part.name}.{uuid.uuid4().hex}"
+        with Readers(self.files) as readers:
+            surrounding = None
+            if self.spacing is not None:
+                surrounding = Surrounding(self.files, None, 1, self.folder, self.span)
+                surrounding.open(self.spacing, made=True)
+            prediction = Prediction(trained, readers, surrounding, self.plan)
+            tasks = _tasks([part], self.plan)
+            with closing(_predicted(prediction, tasks, self.plan)) as results:
+                return path.name, _write_part(part, path, self.plan, results, None, Reporter())
+
+
+@lru_cache(maxsize=1)
+def _model(path: str, threads: int) -> TrainedModel:
+    """The model of a worker process, read once."""
+    return TrainedModel.from_file(read_model(path), threads)
+
+
 def write_prediction(
-    prediction: Prediction, plan: PredictPlan, writer: RasterWriter, journal: Journal, report: Reporter
+    prediction: Prediction,
+    plan: PredictPlan,
+    writer: RasterWriter,
+    journal: Journal,
+    report: Reporter,
+    job: PartJob | None = None,
+    workers: int = 1,
 ) -> PixelCounts:
     """Predict all pieces, and write them in their order.
 
     The values of each part are kept in a file of the journal until all is written, and are read from there when an
     interrupted run goes on: the map is then written in the same order, and has the same bytes.
+
+    Parameters
+    ----------
+    job : PartJob or None
+        Where workers of a cluster predict whole parts.
     """
     todo = [part for part in plan.parts if part.name not in journal.finished]
-    tasks = ((window, chunk) for part in todo for window in part.windows for chunk in plan.chunks)
     report(0.0, "Predicting")
     predicted = unknown = done = 0
     with ExitStack() as stack:
-        # two more than are predicted: while one is written, the next is read
-        results = map_ordered(lambda task: prediction.piece(*task), tasks, plan.lanes + 2)
-        stack.callback(results.close)
+        if job is None:
+            results = stack.enter_context(closing(_predicted(prediction, _tasks(todo, plan), plan)))
+        else:
+            results = stack.enter_context(closing(map_on_cluster(job.run, todo, workers)))
         for part in plan.parts:
             path, last = journal.folder / f"{part.name}.raw", done + len(part.windows)
             share = report.part(done / len(plan.windows), last / len(plan.windows))
+            if job is not None and part.name not in journal.finished:
+                name, counts = next(results)
+                (journal.folder / name).replace(path)
+                journal.finish(part.name, [path], asdict(counts))
             if part.name in journal.finished:
                 for window, chunk, values in _stored(part, path, plan):
                     writer.write_tiles(values, window.row, window.column, chunk.start)
@@ -56,22 +134,35 @@ def write_prediction(
     return PixelCounts(predicted, unknown)
 
 
+def _tasks(parts: list[Part], plan: PredictPlan) -> Iterator[tuple[Window, slice]]:
+    """Pieces in the order in which they are written."""
+    return ((window, chunk) for part in parts for window in part.windows for chunk in plan.chunks)
+
+
+def _predicted(
+    prediction: Prediction, tasks: Iterator[tuple[Window, slice]], plan: PredictPlan
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Their values; two more than are predicted are at work: while one is written, the next is read."""
+    return map_ordered(lambda task: prediction.piece(*task), tasks, plan.lanes + 2)
+
+
 def _write_part(
     part: Part,
     path: Path,
     plan: PredictPlan,
     results: Iterator[tuple[np.ndarray, int]],
-    writer: RasterWriter,
+    writer: RasterWriter | None,
     report: Reporter,
 ) -> PixelCounts:
-    """Write the next results to the map and to the part's file."""
+    """Write the next results to the part's file, and to the map where there is one."""
     predicted = unknown = done = 0
     with path.open("wb") as file:
         for window in part.windows:
             ever = np.zeros((window.rows, window.columns), bool)
             for chunk in plan.chunks:
                 values, strange = next(results)
-                writer.write_tiles(values, window.row, window.column, chunk.start)
+                if writer is not None:
+                    writer.write_tiles(values, window.row, window.column, chunk.start)
                 file.write(values.data)
                 ever |= np.isfinite(values).any(0)
                 done += 1

@@ -84,11 +84,15 @@ class Surrounding:
 
     Parameters
     ----------
+    support : SupportMap or None
+        None for one that is prepared elsewhere.
     span : (first, last) of str
         Months of the training.
     """
 
-    def __init__(self, files: FineFiles, support: SupportMap, factor: int, folder: Path, span: Sequence[str]) -> None:
+    def __init__(
+        self, files: FineFiles, support: SupportMap | None, factor: int, folder: Path, span: Sequence[str]
+    ) -> None:
         self.files, self.support, self.factor, self.folder, self.span = files, support, factor, folder, span
         self.n_dynamic = sum(files.dynamic)
         self.n_static = len(files.dynamic) - self.n_dynamic
@@ -96,6 +100,7 @@ class Surrounding:
         self._basis_y: SplineBasis | None = None
         self._basis_x: SplineBasis | None = None
         self._fields: ScratchArray | None = None
+        self.spacing = float("nan")
 
     def prepare(
         self, readers: Readers, windows: list[Window], months: int, threads: int, journal: Journal, report: Reporter
@@ -115,7 +120,7 @@ class Surrounding:
             spacing = self._solve(found, threads, report.part(0.9, 1.0))
             made = [self.folder / FIELDS] + ([self.files.signatures.path] if self.files.monthly else [])
             journal.finish(DONE, made, {"spacing": spacing})
-        self._open(float(journal.facts(DONE)["spacing"]))
+        self.open(float(journal.facts(DONE)["spacing"]), made=True)
 
     def lasting(self, window: Window) -> Iterator[np.ndarray]:
         """Histosplines of the predictors that stay, in a window, one after the other: (rows, columns) float32."""
@@ -148,10 +153,12 @@ class Surrounding:
                 np.einsum("ik,kj->ij", local_y[start:stop], coefficients[here], out=field[start:stop])
         return out[:, :, -window.columns :]
 
-    def _open(self, spacing: float) -> None:
+    def open(self, spacing: float, *, made: bool = False) -> None:
+        """Open the coefficients of the histosplines of a knot spacing; `made` says that they are there."""
+        self.spacing = spacing
         self._basis_y, self._basis_x = (uniform_basis(length, spacing) for length in self.files.grid.shape)
         shape = (self.n_fields, self._basis_y.n_splines, self._basis_x.n_splines)
-        self._fields = ScratchArray(self.folder / FIELDS, shape)
+        self._fields = ScratchArray(self.folder / FIELDS, shape, made=made)
 
     def _solve(self, found: FineSums, threads: int, report: Reporter) -> float:
         """Write the coefficients of all fields; give the knot spacing."""
@@ -168,7 +175,7 @@ class Surrounding:
             if closing is None:
                 closing, field = solve_closing(self._maker(found.used, threads, built), spacing, means)
                 spacing = next(key for key, value in built.items() if value is closing)
-                self._open(spacing)
+                self.open(spacing)
             else:
                 field = closing.solve(means)
             self._fields[start : fields[-1] + 1] = field.spline
