@@ -65,6 +65,10 @@ def test_file_for_translators_holds_every_text(translated, tmp_path):
     shown = {a.displayName() for a in translated}
     shown |= {d.help() for a in translated for d in a.parameterDefinitions() if d.help().startswith(MARK)}
     assert {text.removeprefix(MARK) for text in shown} - {""} <= texts
+    parts = ("NAME", "SUMMARY", "HELP", "FORMULA", "UNITS", "REFERENCE")
+    own = [a for a in translated if not isinstance(a, QgsProcessingModelAlgorithm)]
+    assert {getattr(a, part) for a in own for part in parts} - {""} <= texts
+    assert {"Formula", "Units"} <= texts
 
 
 def test_without_a_translation_the_texts_stay_english(tmp_path):
