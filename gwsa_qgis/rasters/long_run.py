@@ -38,6 +38,11 @@ class LongRun:
         self.outputs, self.fingerprint = outputs, fingerprint
         self._journal, self._report, self._keeps = journal, report, True
 
+    @property
+    def folder(self) -> Path:
+        """Where scratch files may lie; what is there and was not finished is removed when the run ends, or begins anew."""
+        return self._journal.folder
+
     def results(
         self,
         name: str,

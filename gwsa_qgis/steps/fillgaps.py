@@ -16,6 +16,7 @@ from gwsa_qgis.rasters.inspection import describe_months, list_months, months_wi
 from gwsa_qgis.rasters.long_run import long_run
 from gwsa_qgis.rasters.points import cells_of_points
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster, read_single
+from gwsa_qgis.rasters.scratch import ScratchArray
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, plan_windows
 from gwsa_qgis.science.hidden_months import METHODS
@@ -152,13 +153,14 @@ def fillgaps(
         chosen = _chosen_cells(points, grid, say) if points else []
         class_map = np.nan_to_num(read_single(classes, grid, "the class map")[0]).astype(int) if classes else None
         labels = _mascon_labels(mascons, grid) if mascons else None
-        maps = np.full((len(COLUMNS), *grid.shape), np.nan, np.float32) if report else None
         inputs = {"INPUT": input, "MASCONS": mascons, "CLASSES": classes, "POINTS": points}
         paths = {"output": output, "flags": flags, "choice": choice, "hidden_errors": hidden_errors}
         paths |= {"error_short": error_short, "error_long": error_long}
         with long_run("fillgaps", output, inputs, settings | {"threads": 0, "MEMORY": memory_mb}, say) as run:
             # opened first: a place that cannot be written is told before the work
             writers = _open(run.outputs, paths, stack, stack.filled | ~present)
+            shape = (len(COLUMNS), *grid.shape)
+            maps = ScratchArray(run.folder / "maps.dat", shape, np.float32) if report else None
             solver = GapSolver(months, settings, memory_mb, run)
             if labels is not None:
                 solver.solve_mascons(stack, labels, memory_mb, say.part(0.0, 0.8))
@@ -247,7 +249,7 @@ def _write_windows(
     labels: np.ndarray | None,
     solver: GapSolver,
     writers: dict[str, RasterWriter | None],
-    maps: np.ndarray | None,
+    maps: ScratchArray | None,
     memory_mb: float,
     report: Reporter,
 ) -> None:

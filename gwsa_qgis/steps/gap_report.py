@@ -8,6 +8,7 @@ import numpy as np
 
 from gwsa_qgis.errors import NoUsableData
 from gwsa_qgis.rasters.inspection import describe_months, list_months
+from gwsa_qgis.rasters.scratch import ScratchArray
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.report.html import Page
 from gwsa_qgis.report.maps import map_panels
@@ -39,8 +40,8 @@ class GapFacts:
         Months with a value anywhere.
     settings : dict
         Keywords of `science.ssa.fill_gaps`.
-    maps : (n_columns, rows, columns) float
-        `gap_solver.COLUMNS` of every cell.
+    maps : ScratchArray, (n_columns, rows, columns) float32
+        `gap_solver.COLUMNS` of every cell, in a file: they are wanted one or a few at a time.
     classes : (rows, columns) int, or None
         Class of each cell, 0 none.
     chosen : list of (name, row, column)
@@ -52,7 +53,7 @@ class GapFacts:
     stack: MonthlyStack
     present: np.ndarray
     settings: dict[str, object]
-    maps: np.ndarray
+    maps: ScratchArray
     classes: np.ndarray | None
     chosen: list[tuple[str, int, int]]
     distinct: int
