@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -153,10 +154,8 @@ def map_windows(
 def _results(function: Callable[[Window], Result], windows: Sequence[Window], workers: int) -> Iterable[Result]:
     if workers == 1 or len(windows) == 1:
         return map(function, windows)
-    if on_cluster():
-        return map_on_cluster(function, windows, workers)
-    # No more than the memory is shared by: one is written while the others are computed.
-    return map_ordered(function, windows, min(workers, LANES - 1))
+    # No more threads than the memory is shared by: one window is written while the others are computed.
+    return map_spread(function, windows, workers, min(workers, LANES - 1))
 
 
 def on_cluster() -> bool:
@@ -176,17 +175,45 @@ def map_on_cluster(function: Callable[[Item], Result], items: Iterable[Item], wo
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    items, done, lost = list(items), 0, 0
-    while done < len(items):
+    following, begun, lost = iter(items), deque(), 0
+
+    def task(item: Item) -> tuple:
+        begun.append(item)
+        return delayed(function)(item)
+
+    while True:
+        again = list(begun)
+        begun.clear()
         try:
-            run = Parallel(n_jobs=workers, return_as="generator")
-            for result in run(delayed(function)(item) for item in items[done:]):
+            for result in Parallel(n_jobs=workers, return_as="generator")(map(task, chain(again, following))):
+                begun.popleft()
                 yield result
-                done += 1
+            return
         except TerminatedWorkerError:  # Dask sees to it by itself
             lost += 1
             if lost > MOST_LOST:
                 raise
+
+
+def map_spread(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, threads: int | None = None
+) -> Iterator[Result]:
+    """Run `function` on items on the cluster where there is one, in threads otherwise, and give the results in their order.
+
+    Parameters
+    ----------
+    workers : int
+        Of the cluster; 1 works here.
+    threads : int, optional
+        Of this process, where they are to be fewer than the workers.
+
+    Notes
+    -----
+    See `map_on_cluster` and `map_ordered` for what is asked of the function.
+    """
+    if workers > 1 and on_cluster():
+        return map_on_cluster(function, items, workers)
+    return map_ordered(function, items, workers if threads is None else threads)
 
 
 def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], threads: int = 1) -> Iterator[Result]:

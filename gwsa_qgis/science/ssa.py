@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from gwsa_qgis.science.hidden_months import METHODS
 from gwsa_qgis.science.ssa_record import Record, check_contiguous
 from gwsa_qgis.science.ssa_stages import BATCH, Reading, Stages
 
+Spread = Callable[[Callable, Iterable], Iterable]
 OBSERVED, SHORT_GAP, LONG_GAP = 0, 1, 2
 """Values of `SsaResult.flags`."""
 
@@ -104,6 +106,7 @@ def fill_gaps(
     method: str = "ssa",
     compare: bool = False,
     threads: int = 1,
+    spread: Spread | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> SsaResult:
     """Fill the missing months of each series.
@@ -143,6 +146,8 @@ def fill_gaps(
         Hide months to find the errors of all methods, whichever fills.
     threads : int
         Threads that solve batches of series.
+    spread : callable, optional
+        Solves them instead, ``spread(function, batches)`` giving the results in order: `threads` processes, say.
     progress : callable, optional
         Called from the calling thread as ``progress(fraction, message)``; may raise to cancel.
 
@@ -192,10 +197,17 @@ def fill_gaps(
     if refusal and not tasks:
         raise refusal
 
-    def fill(rows: np.ndarray, record: Record, tick: Callable[[], None]) -> FilledSeries:
-        return fill_record(solved[rows], record, stages, method, compare, tick)
+    progress = progress or _no_progress
+    if spread is not None:
+        function = partial(_fill_batch, stages=stages, method=method, compare=compare)
+        found = spread(function, [(solved[rows], record) for rows, record in tasks])
+        _gather(tasks, found, results, progress)
+    else:
 
-    _solve(tasks, fill, results, threads, progress or _no_progress)
+        def fill(rows: np.ndarray, record: Record, tick: Callable[[], None]) -> FilledSeries:
+            return fill_record(solved[rows], record, stages, method, compare, tick)
+
+        _solve(tasks, fill, results, threads, progress)
     per_series = {field.name: getattr(results, field.name)[solution_of] for field in fields(results)}
     return SsaResult(flags=flags[solution_of], distinct=len(first), **per_series)
 
@@ -310,6 +322,27 @@ def _solve(
             for future in running:
                 future.cancel()
             raise
+
+
+def _fill_batch(batch: tuple[np.ndarray, Record], stages: Stages, method: str, compare: bool) -> FilledSeries:
+    """Fill a batch of series in another process."""
+    with one_blas_thread():
+        return fill_record(*batch, stages, method, compare, lambda: None)
+
+
+def _gather(
+    tasks: list[tuple[np.ndarray, Record]],
+    found: Iterable[FilledSeries],
+    results: FilledSeries,
+    progress: Callable[[float, str], None],
+) -> None:
+    """Put the rows of tasks that others fill into `results`."""
+    done, total = 0, sum(rows.size for rows, _ in tasks)
+    for (rows, _), part in zip(tasks, found, strict=True):
+        for field in fields(part):
+            getattr(results, field.name)[rows] = getattr(part, field.name)
+        done += rows.size
+        progress(done / total, f"Gap filling: {done} of {total} distinct series")
 
 
 class _Stopped(Exception):

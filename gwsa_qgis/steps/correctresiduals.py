@@ -17,7 +17,7 @@ from gwsa_qgis.rasters.inspection import list_months
 from gwsa_qgis.rasters.long_run import LongRun, long_run
 from gwsa_qgis.rasters.raster import TILE, RasterWriter
 from gwsa_qgis.rasters.stack import create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_ordered, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_spread, plan_windows
 from gwsa_qgis.rasters.writing import replacing
 from gwsa_qgis.science.closure import COASTS
 from gwsa_qgis.science.closure_solvers import DIRECT_LIMIT, MONTHS_AT_ONCE
@@ -26,7 +26,9 @@ from gwsa_qgis.steps.residuals import (
     Correction,
     CorrectionJob,
     ExactCorrection,
+    Labels,
     Residuals,
+    WindowCorrection,
     find_residuals,
     open_correction,
 )
@@ -144,7 +146,7 @@ def correctresiduals(
     figures = _Figures(job)
     tags = {"GWSA_CORRECTION": method, "GWSA_SUPPORT": job.support.kind, "GWSA_PRESET": job.preset}
     at_once, windows, tile = _plan(job, memory_mb)
-    threads = min(workers, LANES - 2)
+    crew = workers, min(workers, LANES - 2)
     inputs = {"PREDICTION": prediction, "TARGET": target, "MASCONS": mascons, "MASK": mask}
     settings = {"method": method, "coast": coast, "tolerance": tolerance, "MEMORY": memory_mb}
     with long_run("correctresiduals", output, inputs, settings, report) as run:
@@ -157,9 +159,9 @@ def correctresiduals(
         for number, first in enumerate(starts):
             part = report.part(number / len(starts), (number + 1) / len(starts))
             months = job.months[first : first + at_once]
-            found = find_residuals(job, run, months, windows, threads, part.part(0.0, 0.4))
+            found = find_residuals(job, run, months, windows, *crew, part.part(0.0, 0.4))
             correct = partial(_correction, method, exact, found, job, part.part(0.4, 0.45))
-            after = _write(job, run, found, correct, writer, first, tile, windows, threads, part.part(0.45, 1.0))
+            after = _write(job, run, found, correct, writer, first, tile, windows, crew, part.part(0.45, 1.0))
             figures.add(found, after, first)
         figures.require(job)
         if table is not None:
@@ -200,14 +202,26 @@ def _correction(
 ) -> Correction:
     if exact is not None:
         return exact.solve(found, report)
-    residual = found.of_cells()
+    residual = found.of_cells() if method == "spline" else None
+    return lambda window: partial(_add_spline, residual, job.factor, window)
 
-    def correct(window: Window, values: np.ndarray) -> None:
-        if method == "spline":
-            for layer, cells in zip(values, residual, strict=True):
-                layer += spline_correction(cells, job.factor, *window.slices)
 
-    return correct
+def _add_spline(residual: np.ndarray | None, factor: int, window: Window, values: np.ndarray, _: Labels) -> None:
+    """The correction of "spline", and of "none"."""
+    if residual is not None:
+        for layer, cells in zip(values, residual, strict=True):
+            layer += spline_correction(cells, factor, *window.slices)
+
+
+def _corrected(
+    job: CorrectionJob, months: np.ndarray, empty: np.ndarray, item: tuple[Window, WindowCorrection]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Corrected values of a window, and their sums over coarse cells."""
+    window, correct = item
+    result = job.read(window, months)
+    correct(result, partial(job.support.fine_labels, job.factor, window))
+    result[empty] = np.nan
+    return result, job.sums(result, window)[0]
 
 
 def _write(
@@ -219,7 +233,7 @@ def _write(
     first: int,
     tile: int,
     windows: list[Window],
-    threads: int,
+    crew: tuple[int, int],
     report: Reporter,
 ) -> np.ndarray:
     """Write the corrected months; give what is left of the residuals in the values as written."""
@@ -227,14 +241,10 @@ def _write(
     def compute(todo: Sequence[Window], progress: Reporter) -> Iterator[tuple[Window, tuple[np.ndarray, np.ndarray]]]:
         correct = solve()
 
-        def corrected(window: Window) -> tuple[np.ndarray, np.ndarray]:
-            result = job.read(window, found.months)
-            correct(window, result)
-            result[found.empty] = np.nan
-            return result, job.sums(result, window)[0]
-
+        corrected = partial(_corrected, job, found.months, found.empty)
+        items = ((window, correct(window)) for window in todo)
         progress(0.0, "Correcting residuals")
-        with closing(map_ordered(corrected, todo, threads)) as results:
+        with closing(map_spread(corrected, items, *crew)) as results:
             for done, (window, result) in enumerate(zip(todo, results, strict=True), start=1):
                 yield window, result
                 progress(done / len(todo))

@@ -121,7 +121,7 @@ def fillgaps(
     points : path, optional
         Point layer or table: cells whose series the report shows.
     workers : int
-        Threads.
+        Threads, or workers of the processes or the cluster of an active ``joblib.parallel_config``.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from gwsa_qgis.errors import NoUsableData
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.long_run import LongRun
 from gwsa_qgis.rasters.stack import MonthlyStack
-from gwsa_qgis.rasters.windows import plan_windows
+from gwsa_qgis.rasters.windows import map_on_cluster, on_cluster, plan_windows
 from gwsa_qgis.science.hidden_months import METHODS
 from gwsa_qgis.science.ssa import OBSERVED, SHORT_GAP, SsaResult, distinct_rows, fill_gaps
 from gwsa_qgis.science.supports import support_sums
@@ -130,7 +131,9 @@ class GapSolver:
 
     def _solve_afresh(self, series: np.ndarray, report: Reporter) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         """Filled series, their flags, `COLUMNS`, and how many are distinct."""
-        found: SsaResult = fill_gaps(series, self.months, progress=report, **self.settings)
+        workers = self.settings["threads"]
+        spread = partial(map_on_cluster, workers=workers) if workers > 1 and on_cluster() else None
+        found: SsaResult = fill_gaps(series, self.months, progress=report, spread=spread, **self.settings)
         columns = [found.short_error, found.long_error, *(getattr(found, name) for name in CHOICES)]
         columns += [found.hidden_short, found.hidden_long, found.too_short]
         return found.filled, found.flags, np.column_stack(columns).astype(float), found.distinct

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.long_run import LongRun
 from gwsa_qgis.rasters.masks import read_mask
 from gwsa_qgis.rasters.stack import MonthlyStack, common_months
-from gwsa_qgis.rasters.windows import Window, map_ordered, plan_windows
+from gwsa_qgis.rasters.windows import Window, map_spread, plan_windows
 from gwsa_qgis.science.bsplines import SplineSums, uniform_basis
 from gwsa_qgis.science.closure import Closure, SplineField, support_pixels, valid_share
+from gwsa_qgis.science.field_window import FieldWindow
 from gwsa_qgis.steps.storage_units import to_centimetres
 from gwsa_qgis.steps.support_map import (
     SupportMap,
@@ -36,8 +38,12 @@ AVERAGING_BYTES = 100
 FACTORS_MB = 400
 
 
-# Adds its correction to the values (n_months, rows, columns) of a window.
-Correction = Callable[[Window, np.ndarray], None]
+# Gives the supports of a window's pixels.
+Labels = Callable[[], np.ndarray]
+# Adds a correction to the values (n_months, rows, columns) of a window; it is small, and may travel to a worker process.
+# A correction gives one for each window.
+WindowCorrection = Callable[[np.ndarray, Labels], None]
+Correction = Callable[[Window], WindowCorrection]
 
 
 @dataclass(frozen=True)
@@ -165,12 +171,18 @@ class Residuals:
 
 
 def find_residuals(
-    job: CorrectionJob, run: LongRun, months: np.ndarray, windows: list[Window], workers: int, report: Reporter
+    job: CorrectionJob,
+    run: LongRun,
+    months: np.ndarray,
+    windows: list[Window],
+    workers: int,
+    threads: int,
+    report: Reporter,
 ) -> Residuals:
     """Average the prediction of some months over supports, in one pass over the map."""
     values = job.coarse(months)
     sums, areas, patterns = run.once(
-        f"sums {months[0]}", lambda: _predicted_sums(job, months, windows, workers, report)
+        f"sums {months[0]}", lambda: _predicted_sums(job, months, windows, workers, threads, report)
     )
     # Cells without a coarse value take no part in a mascon's value.
     known = np.isfinite(values)
@@ -184,25 +196,28 @@ def find_residuals(
 
 
 def _predicted_sums(
-    job: CorrectionJob, months: np.ndarray, windows: list[Window], workers: int, report: Reporter
+    job: CorrectionJob, months: np.ndarray, windows: list[Window], workers: int, threads: int, report: Reporter
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sums and areas of all coarse cells, and for each month a name of its pattern of valid pixels."""
     sums, areas = np.zeros((2, months.size, *job.support.grid.shape))
     digests = [hashlib.blake2b(digest_size=16) for _ in months]
 
-    def gather(window: Window) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
-        values = job.read(window, months)
-        names = [hashlib.blake2b(np.packbits(np.isfinite(month)).tobytes()).digest() for month in values]
-        return *job.sums(values, window), names
-
+    gathered = map_spread(partial(_gather, job, months), windows, workers, threads)
     report(0.0, "Averaging the prediction")
-    for done, (window, found) in enumerate(zip(windows, map_ordered(gather, windows, workers), strict=True), start=1):
+    for done, (window, found) in enumerate(zip(windows, gathered, strict=True), start=1):
         place = (slice(None), *window.coarsened(job.factor).slices)
         sums[place], areas[place] = found[:2]
         for digest, name in zip(digests, found[2], strict=True):
             digest.update(name)
         report(done / len(windows))
     return sums, areas, np.array([digest.hexdigest() for digest in digests])
+
+
+def _gather(job: CorrectionJob, months: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
+    """Sums and areas of a window's coarse cells, and names of the patterns of its valid pixels."""
+    values = job.read(window, months)
+    names = [hashlib.blake2b(np.packbits(np.isfinite(month)).tobytes()).digest() for month in values]
+    return *job.sums(values, window), names
 
 
 class ExactCorrection:
@@ -219,7 +234,7 @@ class ExactCorrection:
         self._name, self._closings = "", {}
 
     def solve(self, found: Residuals, report: Reporter) -> Correction:
-        """Function that corrects a window."""
+        """Function that gives the correction of a window."""
         parts: list[tuple[np.ndarray, Closure, SplineField]] = []
         names, usable = np.array(found.patterns), ~found.empty
         distinct = dict.fromkeys(names[usable])
@@ -229,13 +244,12 @@ class ExactCorrection:
             parts.append((months, *self._close(name, found.months[months[:1]], found.residual[months])))
         self.patterns.update(distinct)
 
-        def correct(window: Window, values: np.ndarray) -> None:
-            labels = self.job.support.fine_labels(self.job.factor, window) if self.coast == "bounded" else None
-            for months, closing, field in parts:
-                for number, month in enumerate(months):
-                    one = slice(number, number + 1)
-                    of_month = SplineField(field.spline[one], None if field.shift is None else field.shift[one])
-                    values[month] += closing.evaluate(of_month, *window.slices, labels=labels)[0]
+        def correct(window: Window) -> WindowCorrection:
+            found = [
+                (months, FieldWindow.of(field.spline, field.shift, closing.basis_y, closing.basis_x, *window.slices))
+                for months, closing, field in parts
+            ]
+            return partial(_add_fields, found)
 
         return correct
 
@@ -262,20 +276,33 @@ class ExactCorrection:
         """Closure for the valid pixels of a month, in one pass over the map."""
         job, count = self.job, self.job.support.count
         sums = SplineSums(*(uniform_basis(length, spacing) for length in job.grid.shape), count)
-        row_weights, bounded = job.grid.row_weights(), self.coast == "bounded"
-
-        def part(window: Window) -> tuple:
-            labels = job.support.fine_labels(job.factor, window)
-            weights = np.isfinite(job.read(window, month)[0]) * row_weights[window.row_slice][:, None]
-            pixels = support_pixels(labels, weights, count) if bounded else None
-            return sums.part(labels, weights, window.row, window.column), pixels
-
+        part = partial(_spline_part, job, sums, month, self.coast == "bounded")
         windows = plan_windows(job.grid, AVERAGING_BYTES, memory_mb=AVERAGING_MB, multiple=job.factor)
         whole, valid = np.zeros((2, count), np.int64)
-        for found, pixels in map_ordered(part, windows, self.workers):
-            sums.add_part(found)
+        parts: list[tuple] = []
+        # All windows are at hand before the first is added: the sums travel to the workers as they are, without parts.
+        for found, pixels in map_spread(part, windows, self.workers):
+            parts.append(found)
             if pixels is not None:
                 whole += pixels[0]
                 valid += pixels[1]
-        share = valid_share(whole, valid) if bounded else None
+        for found in parts:
+            sums.add_part(found)
+        share = valid_share(whole, valid) if self.coast == "bounded" else None
         return Closure.from_sums(sums, coast=self.coast, share=share, kept_mb=self.kept_mb)
+
+
+def _add_fields(fields: list[tuple[np.ndarray, FieldWindow]], values: np.ndarray, labels: Labels) -> None:
+    """Add fields to the months that each is of."""
+    own = labels() if any(field.shift is not None for _, field in fields) else None
+    for months, field in fields:
+        for number, month in enumerate(months):
+            values[month] += field.values(number, own)
+
+
+def _spline_part(job: CorrectionJob, sums: SplineSums, month: np.ndarray, bounded: bool, window: Window) -> tuple:
+    """A window's sums of splines over the pixels valid in a month, and with `bounded` the pixels of the supports."""
+    labels = job.support.fine_labels(job.factor, window)
+    weights = np.isfinite(job.read(window, month)[0]) * job.grid.row_weights()[window.row_slice][:, None]
+    pixels = support_pixels(labels, weights, job.support.count) if bounded else None
+    return sums.part(labels, weights, window.row, window.column), pixels

@@ -1,0 +1,152 @@
+"""Two workers beside one, for every step that computes much: ``python -m benchmarks workers``.
+
+``python benchmarks/workers.py [rounds [name ...]]`` measures the named steps alone.
+
+One worker, two threads and two processes (joblib's loky) take turns, several times, and neighbours are compared: the median
+of the rounds is told. In each round a bare loop is run once and twice at the same time; what two of them get done against
+one is all that the machine gave at that time, and what a step is to be measured by when others use it too. "Cores of one"
+is processor time over wall time of one worker: above 1, reading and writing already run beside it. Processes are started
+before the clock.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import joblib
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks._sample_chain import Prepared, prepare
+from benchmarks.gap_filling import observed_series
+from gwsa_qgis.rasters.grid import Grid, geographic_crs
+from gwsa_qgis.rasters.stack import write_stack
+
+ROUNDS = 3
+LOOP = "n = 0\nfor k in range(6_000_000): n += k * k"
+GAPPY_CELLS = 20
+# Less than the default, so that there are windows enough for two on a region this small.
+MEMORY_MB = 128
+
+
+def calls(p: Prepared, folder: Path) -> dict[str, Callable[[int], object]]:
+    """Steps as functions of the number of workers, in the order of the chain."""
+    from gwsa_qgis.steps.accumulate import accumulate
+    from gwsa_qgis.steps.attribution import attribution
+    from gwsa_qgis.steps.correctresiduals import correctresiduals
+    from gwsa_qgis.steps.droughtindex import droughtindex
+    from gwsa_qgis.steps.fillgaps import fillgaps
+    from gwsa_qgis.steps.predict import predict
+    from gwsa_qgis.steps.preparepredictors import preparepredictors
+    from gwsa_qgis.steps.seasonality import seasonality
+    from gwsa_qgis.steps.trainmodels import trainmodels
+    from gwsa_qgis.steps.trend import trend
+    from gwsa_qgis.steps.trendbreak import trendbreak
+    from gwsa_qgis.steps.uncertainty import uncertainty
+
+    def at(name: str) -> str:
+        return str(folder / name)
+
+    rain, gwsa, detail, model = str(Path(p.fine) / "PRE.tif"), at("closed.tif"), at("recommended.tif"), at("m.gwsa")
+    series, months = observed_series(GAPPY_CELLS**2)
+    cells = series.T.reshape(-1, GAPPY_CELLS, GAPPY_CELLS).astype(np.float32)
+    grid = Grid(0.0, 50.0, 1.0, 1.0, GAPPY_CELLS, GAPPY_CELLS, geographic_crs())
+    write_stack(at("gappy.tif"), grid, months, cells, unit="cm")
+    template = str(Path(p.fine).parent / "region" / "templates" / "template_fine.tif")
+    places, trained = {"aquifers": p.classes, "mask": p.mask}, {"aquifers": p.coarse_classes, "mascons": p.mascons}
+    common = {"memory_mb": MEMORY_MB}
+
+    def published(workers: int) -> None:
+        if not Path(at("p.gwsa")).exists():
+            trainmodels(p.target, p.coarse, at("p.gwsa"), preset="published", search_iterations=0, threads=1, **trained)
+        predict(at("p.gwsa"), p.fine, at("published.tif"), threads=1, workers=workers, **places)
+
+    return {
+        "fillgaps": lambda n: fillgaps(at("gappy.tif"), at("filled.tif"), workers=n),
+        "accumulate": lambda n: accumulate(rain, at("acc.tif"), workers=n, **common),
+        "preparepredictors": lambda n: preparepredictors(
+            {"PRE": str(Path(p.fine).parent / "PRE.tif"), "ET": str(Path(p.fine).parent / "ET.tif")},
+            template, p.factor, at("fine"), at("coarse"), mask=p.mask, workers=n,
+        ),
+        "trainmodels": lambda n: trainmodels(
+            p.target, p.coarse, model, search_iterations=0, threads=n, **trained
+        ),
+        "predict recommended": lambda n: predict(model, p.fine, detail, threads=1, workers=n, **places),
+        "predict published": published,
+        "correctresiduals": lambda n: correctresiduals(
+            detail, p.target, gwsa, mascons=p.mascons, workers=n, **common
+        ),
+        "uncertainty": lambda n: uncertainty(gwsa, model, p.fine, at("half.tif"), workers=n, **places, **common),
+        "trend": lambda n: trend(gwsa, at("s.tif"), at("p.tif"), classes=at("k.tif"), workers=n, **common),
+        "trendbreak": lambda n: trendbreak(gwsa, "2012", at("b.tif"), at("pb.tif"), workers=n, **common),
+        "seasonality": lambda n: seasonality(gwsa, at("season.tif"), workers=n, **common),
+        "droughtindex": lambda n: droughtindex(gwsa, at("drought.tif"), workers=n, **common),
+        "attribution": lambda n: attribution(
+            gwsa, p.target, at("r.tif"), at("rs.tif"), at("rp.tif"), workers=n, **common
+        ),
+    }  # fmt: skip
+
+
+def seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """Wall time, and processor time of this process."""
+    begin = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - begin[0], time.process_time() - begin[1]
+
+
+def bare(count: int) -> float:
+    """Seconds that so many bare loops take at the same time."""
+    begin = time.perf_counter()
+    running = [subprocess.Popen([sys.executable, "-S", "-c", LOOP]) for _ in range(count)]
+    for one in running:
+        one.wait()
+    return time.perf_counter() - begin
+
+
+def measure(work: Callable[[int], object], rounds: int) -> np.ndarray:
+    """One round a row: seconds of one worker, its cores, two threads, two processes, and what the machine gave."""
+    found = []
+    work(1)  # what is made once is there from now on
+    for number in range(rounds):
+        one, two = bare(1), bare(2)
+        times = {}
+        # neighbours change sides from round to round
+        for kind in ("one", "threads", "processes")[:: 1 if number % 2 == 0 else -1]:
+            if kind == "processes":
+                with joblib.parallel_config(backend="loky", n_jobs=2):
+                    times[kind] = seconds(lambda: work(2))
+            else:
+                times[kind] = seconds(lambda n=1 if kind == "one" else 2: work(n))
+        wall, cpu = times["one"]
+        found.append((wall, cpu / wall, times["threads"][0], times["processes"][0], 2 * one / two))
+    return np.array(found)
+
+
+def main(rounds: int = ROUNDS, names: tuple[str, ...] = ()) -> None:
+    """Print the table."""
+    folder = Path(tempfile.mkdtemp(prefix="workers"))
+    try:
+        steps = calls(prepare(folder, 42), folder)
+        with joblib.parallel_config(backend="loky", n_jobs=2):
+            joblib.Parallel()(joblib.delayed(time.sleep)(0.5) for _ in range(2))
+        heads = ("one, s", "its cores", "2 threads", "2 processes", "bare loops")
+        print("| step | " + " | ".join(heads) + " |\n|" + "---|" * (1 + len(heads)), flush=True)
+        for name, work in steps.items():
+            if names and name.split()[0] not in names:
+                continue
+            one, cores, threads, processes, machine = measure(work, rounds).T
+            figures = (one, cores, one / threads, one / processes, machine)
+            print(f"| {name} | " + " | ".join(f"{np.median(figure):.2f}" for figure in figures) + " |", flush=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS, tuple(sys.argv[2:]))
