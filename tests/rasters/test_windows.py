@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
 from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
-from gwsa_qgis.rasters.windows import map_windows, plan_windows
+from gwsa_qgis.rasters.windows import map_on_cluster, map_spread, map_windows, plan_windows
 
 
 @pytest.mark.parametrize("multiple", [1, 7, 30])
@@ -59,3 +62,37 @@ def test_results_come_in_order_whatever_the_workers(workers):
         seen.append(window)
     assert seen == windows
     assert done[-1] == 1 and done == sorted(done)
+
+
+@pytest.fixture
+def processes():
+    joblib = pytest.importorskip("joblib")
+    with joblib.parallel_config("loky", n_jobs=2):
+        yield
+    joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+
+
+def test_work_goes_to_processes_where_they_are_asked_for(processes):
+    results = list(map_spread(lambda number: (number, os.getpid()), range(6), 2))
+    assert [number for number, _ in results] == list(range(6))
+    assert os.getpid() not in {process for _, process in results}
+    assert {process for _, process in map_spread(lambda _: (0, os.getpid()), range(3), 1)} == {os.getpid()}
+
+
+def test_what_a_lost_process_had_is_done_again(processes, tmp_path):
+    """One dies at its fourth item, once."""
+    flag = tmp_path / "died"
+
+    def once(number):
+        if number == 3 and not flag.exists():
+            flag.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number**2
+
+    assert list(map_on_cluster(once, iter(range(20)), 2)) == [number**2 for number in range(20)]
+    assert flag.exists()
+
+
+def test_work_that_kills_is_given_up(processes):
+    with pytest.raises(Exception, match="(?i)terminated"):
+        list(map_on_cluster(lambda _: os.kill(os.getpid(), signal.SIGKILL), range(4), 2))

@@ -7,6 +7,7 @@ from scipy.interpolate import BSpline, RectBivariateSpline
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.science.bsplines import basis_means, uniform_basis
 from gwsa_qgis.science.closure import Closure, cell_support, mascon_knot_spacing
+from gwsa_qgis.science.field_window import FieldWindow
 from gwsa_qgis.science.interpolation import fill_nearest, spline_correction, spread
 
 FACTOR = 6
@@ -164,9 +165,15 @@ def test_windows_equal_the_whole(case):
     for coast in ("smooth", "bounded"):
         closure = Closure(labels, weights, knot_spacing=spacing, coast=coast)
         solved = closure.solve(np.random.default_rng(6).normal(size=(2, closure.n_supports)))
-        whole = closure.evaluate(solved)
+        whole, everywhere = closure.evaluate(solved), closure.evaluate(solved, labels=labels)
         part = closure.evaluate(solved, slice(13, 41), slice(5, 60))
         np.testing.assert_array_equal(part, whole[:, 13:41, 5:60])
+        for place in ((slice(13, 41), slice(5, 60)), (slice(20, 21), slice(7, 9)), (slice(0, None), slice(0, None))):
+            bases = closure.basis_y, closure.basis_x
+            cut = FieldWindow.of(solved.spline, solved.shift, *bases, *place)
+            assert cut.spline.size < solved.spline.size or place[0].stop is None
+            for month in range(2):
+                np.testing.assert_array_equal(cut.values(month, labels[place]), everywhere[month][place])
 
 
 def test_bounded_coast_restrains_a_support_of_a_few_pixels():

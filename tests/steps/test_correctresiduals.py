@@ -209,6 +209,21 @@ def test_same_bytes_for_any_number_of_workers(prediction, downscaling_region, tm
     assert files[0] == files[1] == files[2]
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"coast": "bounded"}, {"method": "spline"}, {"method": "none"}, {"tolerance": 0.5}]
+)
+def test_same_bytes_by_processes(prediction, downscaling_region, tmp_path, monkeypatch, options):
+    """Processes read and correct; nothing is corrected here."""
+    joblib, region = pytest.importorskip("joblib"), downscaling_region
+    options = options | {"mascons": region.mascons, "mask": region.mask, "memory_mb": 0.6}
+    correctresiduals(prediction, region.target, tmp_path / "1.tif", tmp_path / "1.csv", **options)
+    monkeypatch.setattr("gwsa_qgis.rasters.windows.map_ordered", lambda *_: pytest.fail("worked here"))
+    with joblib.parallel_config("loky", n_jobs=2):
+        correctresiduals(prediction, region.target, tmp_path / "2.tif", tmp_path / "2.csv", workers=2, **options)
+    for kind in ("tif", "csv"):
+        assert (tmp_path / f"1.{kind}").read_bytes() == (tmp_path / f"2.{kind}").read_bytes()
+
+
 def test_months_are_corrected_in_parts(prediction, downscaling_region, tmp_path):
     """A small budget gives parts of the months, and one closure for all of them; figures are those of the whole."""
     messages, region = [], downscaling_region

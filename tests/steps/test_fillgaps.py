@@ -119,3 +119,30 @@ def test_cancelling_leaves_no_file(record, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fillgaps(record[0], tmp_path / "out" / "f.tif", flags=tmp_path / "out" / "g.tif", progress=cancel, **QUICK)
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_same_bytes_by_processes(tmp_path, monkeypatch):
+    """Series of several batches and patterns of gaps are filled by processes; none is filled here."""
+    joblib = pytest.importorskip("joblib")
+    random = np.random.default_rng(3)
+    values = 5 * np.sin(2 * np.pi * np.arange(MONTHS.size) / 12)[:, None, None] + random.normal(
+        size=(MONTHS.size, 9, 9)
+    )
+    values[[*SHORT, *LONG]] = np.nan
+    values[60, :, :4] = np.nan
+    values[3:, 0, 0] = np.nan  # too short
+    path = write_stack(
+        tmp_path / "twsa.tif", Grid(10.0, 50.0, 0.5, 0.5, 9, 9, geographic_crs()), MONTHS, values, unit="cm"
+    )
+    outputs = ("error_short", "error_long", "flags", "choice", "hidden_errors")
+
+    def run(workers):
+        places = {name: tmp_path / f"{name}{workers}.tif" for name in outputs}
+        fillgaps(path, tmp_path / f"output{workers}.tif", workers=workers, memory_mb=0.3, **places, **QUICK)
+
+    run(1)
+    monkeypatch.setattr("gwsa_qgis.science.ssa.fill_record", lambda *_: pytest.fail("filled here"))
+    with joblib.parallel_config("loky", n_jobs=2):
+        run(2)
+    for name in ("output", *outputs):
+        assert (tmp_path / f"{name}1.tif").read_bytes() == (tmp_path / f"{name}2.tif").read_bytes()
