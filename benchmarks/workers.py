@@ -28,12 +28,15 @@ from benchmarks._sample_chain import Prepared, prepare
 from benchmarks.gap_filling import observed_series
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.stack import write_stack
+from gwsa_qgis.steps import predict_plan
 
 ROUNDS = 3
+SIZE = 8.0  # degrees
 LOOP = "n = 0\nfor k in range(6_000_000): n += k * k"
-GAPPY_CELLS = 20
-# Less than the default, so that there are windows enough for two on a region this small.
-MEMORY_MB = 128
+GAPPY_CELLS = 8
+# Less than the defaults, so that there are windows, and parts of a prediction, enough for two on a region this small.
+MEMORY_MB = 64
+ROWS_IN_PART = 2**18
 
 
 def calls(p: Prepared, folder: Path) -> dict[str, Callable[[int], object]]:
@@ -63,13 +66,17 @@ def calls(p: Prepared, folder: Path) -> dict[str, Callable[[int], object]]:
     places, trained = {"aquifers": p.classes, "mask": p.mask}, {"aquifers": p.coarse_classes, "mascons": p.mascons}
     common = {"memory_mb": MEMORY_MB}
 
+    def recommended(workers: int) -> None:
+        if not Path(model).exists():
+            trainmodels(p.target, p.coarse, model, search_iterations=0, threads=1, **trained)
+        predict(model, p.fine, detail, threads=1, workers=workers, **places)
+
     def published(workers: int) -> None:
         if not Path(at("p.gwsa")).exists():
             trainmodels(p.target, p.coarse, at("p.gwsa"), preset="published", search_iterations=0, threads=1, **trained)
         predict(at("p.gwsa"), p.fine, at("published.tif"), threads=1, workers=workers, **places)
 
     return {
-        "fillgaps": lambda n: fillgaps(at("gappy.tif"), at("filled.tif"), workers=n),
         "accumulate": lambda n: accumulate(rain, at("acc.tif"), workers=n, **common),
         "preparepredictors": lambda n: preparepredictors(
             {"PRE": str(Path(p.fine).parent / "PRE.tif"), "ET": str(Path(p.fine).parent / "ET.tif")},
@@ -78,7 +85,7 @@ def calls(p: Prepared, folder: Path) -> dict[str, Callable[[int], object]]:
         "trainmodels": lambda n: trainmodels(
             p.target, p.coarse, model, search_iterations=0, threads=n, **trained
         ),
-        "predict recommended": lambda n: predict(model, p.fine, detail, threads=1, workers=n, **places),
+        "predict recommended": recommended,
         "predict published": published,
         "correctresiduals": lambda n: correctresiduals(
             detail, p.target, gwsa, mascons=p.mascons, workers=n, **common
@@ -91,6 +98,7 @@ def calls(p: Prepared, folder: Path) -> dict[str, Callable[[int], object]]:
         "attribution": lambda n: attribution(
             gwsa, p.target, at("r.tif"), at("rs.tif"), at("rp.tif"), workers=n, **common
         ),
+        "fillgaps": lambda n: fillgaps(at("gappy.tif"), at("filled.tif"), workers=n),
     }  # fmt: skip
 
 
@@ -131,9 +139,10 @@ def measure(work: Callable[[int], object], rounds: int) -> np.ndarray:
 
 def main(rounds: int = ROUNDS, names: tuple[str, ...] = ()) -> None:
     """Print the table."""
+    predict_plan.ROWS_IN_PART = ROWS_IN_PART
     folder = Path(tempfile.mkdtemp(prefix="workers"))
     try:
-        steps = calls(prepare(folder, 42), folder)
+        steps = calls(prepare(folder, 42, SIZE), folder)
         with joblib.parallel_config(backend="loky", n_jobs=2):
             joblib.Parallel()(joblib.delayed(time.sleep)(0.5) for _ in range(2))
         heads = ("one, s", "its cores", "2 threads", "2 processes", "bare loops")
