@@ -194,11 +194,11 @@ def _series(page: Page, facts: GapFacts, unit: str) -> None:
     if not np.isfinite(errors).any():
         errors = facts.map(f"hidden_short {method}")
     # Cells of one mascon have one error: show each such series once.
-    values, places = np.unique(np.where(np.isfinite(errors), -errors, np.inf), return_index=True)
-    for value, place in zip(values[:WORST], places[:WORST], strict=True):
-        if np.isfinite(value):
-            row, column = divmod(int(place), errors.shape[1])
-            shown.append((f"row {row + 1}, column {column + 1}, error {-value:.3g} {unit}", row, column))
+    known = np.flatnonzero(np.isfinite(errors))
+    values, places = np.unique(-errors.ravel()[known], return_index=True)
+    for value, place in zip(values[:WORST], known[places[:WORST]], strict=True):
+        row, column = divmod(int(place), errors.shape[1])
+        shown.append((f"row {row + 1}, column {column + 1}, error {-value:.3g} {unit}", row, column))
     series = {}
     for title, row, column in shown:
         values = facts.stack.read(slice(row, row + 1), slice(column, column + 1))[:, 0, 0].astype(float)
