@@ -28,15 +28,13 @@ from benchmarks._sample_chain import Prepared, prepare
 from benchmarks.gap_filling import observed_series
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.stack import write_stack
-from gwsa_qgis.steps import predict_plan
 
 ROUNDS = 3
 SIZE = 8.0  # degrees
 LOOP = "n = 0\nfor k in range(6_000_000): n += k * k"
 GAPPY_CELLS = 8
-# Less than the defaults, so that there are windows, and parts of a prediction, enough for two on a region this small.
+# Less than the default, so that there are windows enough for two on a region this small.
 MEMORY_MB = 64
-ROWS_IN_PART = 2**18
 
 
 def calls(p: Prepared, folder: Path) -> dict[str, Callable[[int], object]]:
@@ -139,7 +137,6 @@ def measure(work: Callable[[int], object], rounds: int) -> np.ndarray:
 
 def main(rounds: int = ROUNDS, names: tuple[str, ...] = ()) -> None:
     """Print the table."""
-    predict_plan.ROWS_IN_PART = ROWS_IN_PART
     folder = Path(tempfile.mkdtemp(prefix="workers"))
     try:
         steps = calls(prepare(folder, 42, SIZE), folder)

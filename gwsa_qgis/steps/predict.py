@@ -93,8 +93,8 @@ def predict(
         Budget. On a machine with many cores more of it lets more of them work on pieces of their own.
     workers : int
         Pieces that are predicted at the same time, each with its threads. The result does not depend on it. Where a
-        ``joblib.parallel_config`` of processes or a cluster is active, its workers take parts of the map (some two
-        million values); each needs the memory of `memory_mb`, and all must see the files under the same paths.
+        ``joblib.parallel_config`` of processes or a cluster is active, its workers take pieces of the map (some million
+        values); each needs the memory of `memory_mb`, and all must see the files under the same paths.
 
     Raises
     ------

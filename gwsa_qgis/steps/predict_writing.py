@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -22,6 +23,10 @@ from gwsa_qgis.steps.predict_plan import Part, PredictPlan
 from gwsa_qgis.steps.surrounding import Surrounding
 from gwsa_qgis.steps.trained_model import TrainedModel
 
+# Values that a worker of a cluster predicts at once, some seconds of work: its windows' static inputs are read for each.
+ROWS_AT_ONCE = 2**20
+Piece = tuple[Window, slice]
+
 
 @dataclass(frozen=True)
 class PixelCounts:
@@ -33,7 +38,7 @@ class PixelCounts:
 
 @dataclass(frozen=True)
 class PartJob:
-    """What a worker process needs to predict parts of the map; it opens all files itself.
+    """What a worker process needs to predict pieces of the map; it opens all files itself.
 
     Attributes
     ----------
@@ -64,22 +69,24 @@ class PartJob:
         span = tuple(prediction.trained.manifest["months"])
         return cls(Path(model).absolute(), files, folder, plan, span, None if around is None else around.spacing)
 
-    def run(self, part: Part) -> tuple[str, PixelCounts]:
-        """Put the part's values into a file of the folder with a name of its own, which is given.
+    def run(self, pieces: list[Piece]) -> tuple[str, list[int]]:
+        """Put the values of pieces into a file of the folder with a name of its own; give it, and pixels of unknown classes.
 
         A worker that is believed lost, and goes on all the same, so writes into no file that counts.
         """
-        trained = _model(str(self.model), self.plan.threads)
-        path = self.folder / f"{part.name}.{uuid.uuid4().hex}"
+        trained, unknown = _model(str(self.model), self.plan.threads), []
+        path = self.folder / f"pieces.{uuid.uuid4().hex}"
         with Readers(self.files) as readers:
             surrounding = None
             if self.spacing is not None:
                 surrounding = Surrounding(self.files, None, 1, self.folder, self.span)
                 surrounding.open(self.spacing, made=True)
             prediction = Prediction(trained, readers, surrounding, self.plan)
-            tasks = _tasks([part], self.plan)
-            with closing(_predicted(prediction, tasks, self.plan)) as results:
-                return path.name, _write_part(part, path, self.plan, results, None, Reporter())
+            with closing(_predicted(prediction, pieces, self.plan)) as results, path.open("wb") as file:
+                for values, strange in results:
+                    file.write(values.data)
+                    unknown.append(strange)
+        return path.name, unknown
 
 
 @lru_cache(maxsize=1)
@@ -105,23 +112,18 @@ def write_prediction(
     Parameters
     ----------
     job : PartJob or None
-        Where workers of a cluster predict whole parts.
+        Where workers of a cluster predict.
     """
     todo = [part for part in plan.parts if part.name not in journal.finished]
     report(0.0, "Predicting")
     predicted = unknown = done = 0
     with ExitStack() as stack:
-        if job is None:
-            results = stack.enter_context(closing(_predicted(prediction, _tasks(todo, plan), plan)))
-        else:
-            results = stack.enter_context(closing(map_on_cluster(job.run, todo, workers)))
+        pieces = _pieces(todo, plan)
+        results = _predicted(prediction, pieces, plan) if job is None else _fetched(job, pieces, workers)
+        stack.enter_context(closing(results))
         for part in plan.parts:
             path, last = journal.folder / f"{part.name}.raw", done + len(part.windows)
             share = report.part(done / len(plan.windows), last / len(plan.windows))
-            if job is not None and part.name not in journal.finished:
-                name, counts = next(results)
-                (journal.folder / name).replace(path)
-                journal.finish(part.name, [path], asdict(counts))
             if part.name in journal.finished:
                 for window, chunk, values in _stored(part, path, plan):
                     writer.write_tiles(values, window.row, window.column, chunk.start)
@@ -134,16 +136,37 @@ def write_prediction(
     return PixelCounts(predicted, unknown)
 
 
-def _tasks(parts: list[Part], plan: PredictPlan) -> Iterator[tuple[Window, slice]]:
+def _pieces(parts: list[Part], plan: PredictPlan) -> Iterator[Piece]:
     """Pieces in the order in which they are written."""
     return ((window, chunk) for part in parts for window in part.windows for chunk in plan.chunks)
 
 
-def _predicted(
-    prediction: Prediction, tasks: Iterator[tuple[Window, slice]], plan: PredictPlan
-) -> Iterator[tuple[np.ndarray, int]]:
+def _fetched(job: PartJob, pieces: Iterable[Piece], workers: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Values that workers of a cluster predict, from the files that they leave."""
+    runs: list[list[Piece]] = []
+    rows = ROWS_AT_ONCE
+    for window, chunk in pieces:
+        if rows >= ROWS_AT_ONCE:
+            runs.append([])
+            rows = 0
+        runs[-1].append((window, chunk))
+        rows += window.rows * window.columns * (chunk.stop - chunk.start)
+    with closing(map_on_cluster(job.run, runs, workers)) as found:
+        for run, (name, unknown) in zip(runs, found, strict=True):
+            with (job.folder / name).open("rb") as file:
+                for (window, chunk), strange in zip(run, unknown, strict=True):
+                    yield _from_file(file, window, chunk), strange
+            (job.folder / name).unlink()
+
+
+def _from_file(file: BinaryIO, window: Window, chunk: slice) -> np.ndarray:
+    shape = (chunk.stop - chunk.start, window.rows, window.columns)
+    return np.fromfile(file, np.float32, int(np.prod(shape))).reshape(shape)
+
+
+def _predicted(prediction: Prediction, pieces: Iterable[Piece], plan: PredictPlan) -> Iterator[tuple[np.ndarray, int]]:
     """Their values; two more than are predicted are at work: while one is written, the next is read."""
-    return map_ordered(lambda task: prediction.piece(*task), tasks, plan.lanes + 2)
+    return map_ordered(lambda piece: prediction.piece(*piece), pieces, plan.lanes + 2)
 
 
 def _write_part(
@@ -151,18 +174,17 @@ def _write_part(
     path: Path,
     plan: PredictPlan,
     results: Iterator[tuple[np.ndarray, int]],
-    writer: RasterWriter | None,
+    writer: RasterWriter,
     report: Reporter,
 ) -> PixelCounts:
-    """Write the next results to the part's file, and to the map where there is one."""
+    """Write the next results to the map and to the part's file."""
     predicted = unknown = done = 0
     with path.open("wb") as file:
         for window in part.windows:
             ever = np.zeros((window.rows, window.columns), bool)
             for chunk in plan.chunks:
                 values, strange = next(results)
-                if writer is not None:
-                    writer.write_tiles(values, window.row, window.column, chunk.start)
+                writer.write_tiles(values, window.row, window.column, chunk.start)
                 file.write(values.data)
                 ever |= np.isfinite(values).any(0)
                 done += 1
@@ -177,5 +199,4 @@ def _stored(part: Part, path: Path, plan: PredictPlan) -> Iterator[tuple[Window,
     with path.open("rb") as file:
         for window in part.windows:
             for chunk in plan.chunks:
-                shape = (chunk.stop - chunk.start, window.rows, window.columns)
-                yield window, chunk, np.fromfile(file, np.float32, int(np.prod(shape))).reshape(shape)
+                yield window, chunk, _from_file(file, window, chunk)

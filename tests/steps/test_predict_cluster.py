@@ -8,7 +8,7 @@ import pytest
 
 from gwsa_qgis.errors import InvalidModelFile
 from gwsa_qgis.rasters.windows import map_on_cluster
-from gwsa_qgis.steps import predict_plan
+from gwsa_qgis.steps import predict_plan, predict_writing
 from gwsa_qgis.steps.predict import predict
 
 pytest.importorskip("xgboost")
@@ -29,6 +29,7 @@ def run(model, region, out, **options):
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     monkeypatch.setattr(predict_plan, "ROWS_IN_PART", 20_000)
+    monkeypatch.setattr(predict_writing, "ROWS_AT_ONCE", 7_000)
 
 
 @pytest.fixture(scope="module")
