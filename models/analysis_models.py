@@ -42,12 +42,12 @@ def trend_and_classes(target: Path) -> Path:
         "trend",
         {"INPUT": Output("masked"), "UNIT": unit, "CORRECTION": correction},
         {
-            "SLOPE": ("SLOPE", "Trend"),
-            "P_VALUE": ("P_VALUE", "Significance (p)"),
-            "P_PLAIN": ("P_PLAIN", "Significance, plain test (p)"),
-            "CLASSES": ("CLASSES", "Trend classes"),
-            "STIPPLES": ("STIPPLES", "Significant trends"),
-            "REPORT": ("REPORT", "Trend report"),
+            "SLOPE": "Trend",
+            "P_VALUE": "Significance (p)",
+            "P_PLAIN": "Significance, plain test (p)",
+            "CLASSES": "Trend classes",
+            "STIPPLES": "Significant trends",
+            "REPORT": "Trend report",
         },
     )
     return b.save(target)
@@ -89,12 +89,12 @@ def pumping_fingerprint(target: Path) -> Path:
         "attribution",
         {"GWSA": gwsa, "BACKGROUND": background},
         {
-            "RESIDUAL": ("RESIDUAL", "Residual GWSA"),
-            "SLOPE": ("SLOPE", "Trend of the residual"),
-            "P_VALUE": ("P_VALUE", "Significance of the residual's trend (p)"),
-            "CLASSES": ("CLASSES", "Trend classes of the residual"),
-            "STIPPLES": ("STIPPLES", "Significant residual trends"),
-            "REPORT": ("REPORT", "Fingerprint report"),
+            "RESIDUAL": "Residual GWSA",
+            "SLOPE": "Trend of the residual",
+            "P_VALUE": "Significance of the residual's trend (p)",
+            "CLASSES": "Trend classes of the residual",
+            "STIPPLES": "Significant residual trends",
+            "REPORT": "Fingerprint report",
         },
         note="What a natural background leaves of GWSA, and its trend per year",
     )
@@ -110,7 +110,7 @@ def pumping_fingerprint(target: Path) -> Path:
             "KIND": kind,
             "MINIMUM_AREA": area,
         },
-        {"OUTPUT": ("HOT_SPOTS", "Hot spots of the residual"), "REPORT": ("HOT_SPOT_REPORT", "Hot spot report")},
+        {"OUTPUT": "Hot spots of the residual", "REPORT": "Hot spot report"},
         note="Where the residual's trend is significant: area and km3 per year",
     )
     b.step(
@@ -118,7 +118,7 @@ def pumping_fingerprint(target: Path) -> Path:
         3,
         "latitudeprofile",
         {"INPUT": Output("fingerprint", "RESIDUAL"), "BAND_HEIGHT": band},
-        {"PROFILE": ("PROFILE", "Latitude profile"), "REPORT": ("PROFILE_REPORT", "Latitude profile report")},
+        {"PROFILE": "Latitude profile", "REPORT": "Latitude profile report"},
         note="Mean residual by latitude",
     )
     return b.save(target)
@@ -155,7 +155,7 @@ def basin_reports(target: Path) -> Path:
         1,
         "trend",
         {"INPUT": stack, "UNIT": "year"},
-        {"SLOPE": ("SLOPE", "Trend"), "P_VALUE": ("P_VALUE", "Significance (p)")},
+        {"SLOPE": "Trend", "P_VALUE": "Significance (p)"},
         note="Trend of every cell with its limits, once for all basins",
     )
     maps = {name: Output("trend", name) for name in ("SLOPE", "P_VALUE", "LOWER", "UPPER")}
@@ -164,7 +164,7 @@ def basin_reports(target: Path) -> Path:
         3,
         "hotspots",
         {**maps, "KIND": "both"},
-        {"OUTPUT": ("HOT_SPOTS", "Hot spots")},
+        {"OUTPUT": "Hot spots"},
         note="Connected areas of significant trend",
     )
     named = {"BASINS": basins, "FIELD": field, "BASIN": basin, "UNCERTAINTY": errors, "MASCONS": mascons}
@@ -173,7 +173,7 @@ def basin_reports(target: Path) -> Path:
         3,
         "basinseries",
         {"INPUT": stack, **named},
-        {"OUTPUT": ("SERIES", "Monthly table"), "LAYER": ("BASIN_LAYER", "Basins with trends")},
+        {"OUTPUT": "Monthly table", "LAYER": "Basins with trends"},
         note="Months, volumes and trends as tables and layer",
     )
     b.step(
@@ -182,9 +182,9 @@ def basin_reports(target: Path) -> Path:
         "basinreport",
         {"INPUT": stack, **named, **maps, "BREAK": month},
         {
-            "REPORT": ("REPORT", "Basin report"),
-            "FOLDER": ("PAGES", "Folder of pages"),
-            "SUMMARY": ("SUMMARY", "Table of basins"),
+            "REPORT": "Basin report",
+            "FOLDER": "Folder of pages",
+            "SUMMARY": "Table of basins",
         },
         note="A page for each basin",
     )

@@ -98,7 +98,7 @@ def _storage_steps(b: Builder, i: dict[str, Input]) -> None:
             "LAND_MASK_FILE": i["LAND_MASK_FILE"],
             "EXTENT": i["TEMPLATE"],
         },
-        {"MASCONS": ("MASCONS", "Native mascons")},
+        {"MASCONS": "Native mascons"},
     )
     b.step("gldas", 2, "importgldas", {"FOLDER": i["GLDAS"], "TEMPLATE": Output("grace")})
     b.step(
@@ -106,7 +106,7 @@ def _storage_steps(b: Builder, i: dict[str, Input]) -> None:
         2,
         "fillgaps",
         {"INPUT": Output("grace"), "MASCONS": Output("grace", "MASCONS"), "PRESET": i["PRESET"]},
-        {"OUTPUT": ("TWSA", "TWSA, filled")},
+        {"OUTPUT": "TWSA, filled"},
     )
     storages = {name: Output("gldas", name) for name in ("SMS", "SWE", "CWS")}
     b.step(
@@ -114,7 +114,7 @@ def _storage_steps(b: Builder, i: dict[str, Input]) -> None:
         3,
         "waterbalance",
         {"TWSA": Output("filled"), "OBSERVED": Output("grace"), **storages},
-        {"OUTPUT": ("GWSA_COARSE", "GWSA, coarse")},
+        {"OUTPUT": "GWSA, coarse"},
     )
 
 
@@ -126,14 +126,14 @@ def _mask_steps(b: Builder, i: dict[str, Input]) -> None:
         4,
         "basemask",
         {"INPUTS": [Output("water"), Output("glaciers")]},
-        {"OUTPUT": ("MASK", "Baseline mask")},
+        {"OUTPUT": "Baseline mask"},
     )
     b.step(
         "classes",
         4,
         "aquiferclasses",
         {"INPUT": i["AQUIFERS"], "FIELD": i["AQUIFER_FIELD"], "TEMPLATE": i["TEMPLATE"], "FACTOR": i["FACTOR"]},
-        {"OUTPUT": ("CLASSES", "Aquifer classes"), "COARSE": ("CLASSES_COARSE", "Aquifer classes, coarse")},
+        {"OUTPUT": "Aquifer classes", "COARSE": "Aquifer classes, coarse"},
     )
 
 
@@ -165,7 +165,7 @@ def _predictor_steps(b: Builder, i: dict[str, Input]) -> None:
             "FACTOR": i["FACTOR"],
             "MASK": Output("mask"),
         },
-        {"FINE": ("PREDICTORS_FINE", "Fine predictors"), "COARSE": ("PREDICTORS_COARSE", "Coarse predictors")},
+        {"FINE": "Fine predictors", "COARSE": "Coarse predictors"},
     )
 
 
@@ -184,9 +184,9 @@ def _downscale_steps(b: Builder, i: dict[str, Input]) -> None:
             "SEED": i["SEED"],
         },
         {
-            "MODEL": ("MODEL", "Trained models"),
-            "METRICS": ("TRAINING_SCORES", "Training scores"),
-            "REPORT": ("TRAINING_REPORT", "Training report"),
+            "MODEL": "Trained models",
+            "METRICS": "Training scores",
+            "REPORT": "Training report",
         },
     )
     b.step(
@@ -210,7 +210,7 @@ def _downscale_steps(b: Builder, i: dict[str, Input]) -> None:
             "METHOD": i["METHOD"],
             "MASCONS": Output("grace", "MASCONS"),
         },
-        {"OUTPUT": ("OUTPUT", "GWSA, fine"), "CLOSURE": ("CLOSURE", "Closure table")},
+        {"OUTPUT": "GWSA, fine", "CLOSURE": "Closure table"},
     )
     b.step(
         "consistency",
@@ -235,7 +235,7 @@ def _downscale_steps(b: Builder, i: dict[str, Input]) -> None:
             "ERROR_LONG": Output("filled", "ERROR_LONG"),
             "FLAGS": Output("filled", "FLAGS"),
         },
-        {"OUTPUT": ("UNCERTAINTY", "Uncertainty of GWSA, fine")},
+        {"OUTPUT": "Uncertainty of GWSA, fine"},
     )
     b.step(
         "trend",
@@ -243,9 +243,9 @@ def _downscale_steps(b: Builder, i: dict[str, Input]) -> None:
         "trend",
         {"INPUT": Output("corrected"), "UNIT": "year"},
         {
-            "SLOPE": ("SLOPE", "Trend"),
-            "P_VALUE": ("P_VALUE", "Significance (p)"),
-            "STIPPLES": ("STIPPLES", "Significant trends"),
+            "SLOPE": "Trend",
+            "P_VALUE": "Significance (p)",
+            "STIPPLES": "Significant trends",
         },
     )
     b.step(
@@ -262,5 +262,5 @@ def _downscale_steps(b: Builder, i: dict[str, Input]) -> None:
             "P_VALUE": Output("trend", "P_VALUE"),
             "UNCERTAINTY": Output("uncertainty"),
         },
-        {"REPORT": ("PROJECT_REPORT", "Project report"), "JSON": ("PROJECT_FIGURES", "Project figures")},
+        {"REPORT": "Project report", "JSON": "Project figures"},
     )

@@ -79,11 +79,14 @@ class Builder:
         column: int,
         algorithm: str,
         values: dict[str, Any],
-        outputs: dict[str, tuple[str, str]] | None = None,
+        outputs: dict[str, str] | None = None,
         label: str = "",
         note: str = "",
     ) -> None:
-        """Add a step; `outputs` maps its outputs to (name, description) of model outputs, `note` stands beside it."""
+        """Add a step; `outputs` maps its outputs to descriptions of model outputs, `note` stands beside it.
+
+        QGIS names loaded layers by the name of the model's output: that is its description, too.
+        """
         child = QgsProcessingModelChildAlgorithm(f"gwsa:{algorithm}")
         child.setChildId(name)
         child.setDescription(label or child.algorithm().displayName())
@@ -92,14 +95,14 @@ class Builder:
         row = self._rows.get(column, 0)
         row += 1 if note and row else 0
         final = {}
-        for position, (output, (wanted, description)) in enumerate((outputs or {}).items()):
-            model_output = QgsProcessingModelOutput(wanted, description)
+        for position, (output, description) in enumerate((outputs or {}).items()):
+            model_output = QgsProcessingModelOutput(description, description)
             model_output.setDescription(description)
             model_output.setChildId(name)
             model_output.setChildOutputName(output)
             model_output.setPosition(_place(column + 1, row + position / 2))
             model_output.setSize(QSizeF(200, 30))
-            final[wanted] = model_output
+            final[description] = model_output
         child.setModelOutputs(final)
         self._rows[column] = row + 1 + len(final) // 2
         child.setPosition(_place(column, row))

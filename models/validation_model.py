@@ -45,8 +45,8 @@ def validation(target: Path) -> Path:
         "consistency",
         {"FINE": fine, "COARSE": coarse, "AQUIFERS": classes, "MASCONS": mascons},
         {
-            "METRICS": ("CONSISTENCY", "Consistency figures"),
-            "REPORT": ("CONSISTENCY_REPORT", "Consistency report"),
+            "METRICS": "Consistency figures",
+            "REPORT": "Consistency report",
         },
     )
     b.step(
@@ -63,9 +63,9 @@ def validation(target: Path) -> Path:
             "END": end,
         },
         {
-            "OUTPUT": ("OUTPUT", "Wells with figures"),
-            "METRICS": ("WELL_FIGURES", "Well figures"),
-            "REPORT": ("WELL_REPORT", "Well report"),
+            "OUTPUT": "Wells with figures",
+            "METRICS": "Well figures",
+            "REPORT": "Well report",
         },
     )
     b.step(
@@ -79,6 +79,6 @@ def validation(target: Path) -> Path:
             "CONSISTENCY": Output("consistency", "METRICS"),
             "WELLS": Output("wells", "METRICS"),
         },
-        {"REPORT": ("PROJECT_REPORT", "Project report"), "JSON": ("PROJECT_FIGURES", "Project figures")},
+        {"REPORT": "Project report", "JSON": "Project figures"},
     )
     return b.save(target)
