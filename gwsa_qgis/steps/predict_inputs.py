@@ -192,6 +192,9 @@ class Readers:
         self.files = files
         self._stack, self._free, self._lock = ExitStack(), [], Lock()
 
+    def __reduce__(self) -> tuple:
+        return Readers, (self.files.absolute(),)  # a worker process opens the files itself
+
     def __enter__(self) -> Readers:
         return self
 
