@@ -103,6 +103,7 @@ class Tour:
         dialog = open_dialog("gwsa:completechain", chain_parameters())
         yield 2
         yield from run_dialog(dialog)
+        yield lambda: is_loaded("GWSA, fine")
         close(dialog)
         yield 3
         show_only("GWSA, fine", "River basins")
@@ -116,9 +117,13 @@ class Tour:
     def trend(self) -> Iterator[Wait]:
         """Run the trend model and look at the slope under its dots."""
         fine, mask = layer("GWSA, fine"), layer("Baseline mask")
-        dialog = open_dialog("gwsa:trendandclasses", {"INPUT": fine.id(), "MASK": mask.id(), "UNIT": "year"})
+        dialog = open_dialog(
+            "gwsa:trendandclasses",
+            {"INPUT": fine.id(), "MASK": mask.id(), "UNIT": "year", "significant_trends": "TEMPORARY_OUTPUT"},
+        )
         yield 1
         yield from run_dialog(dialog)
+        yield lambda: is_loaded("Significant trends")
         close(dialog)
         yield 2
         show_only("Trend", "Significant trends", "River basins")
@@ -268,6 +273,11 @@ def expand(toolbox: QDockWidget) -> None:
             tree.collapse(index)
 
 
+def is_loaded(name: str) -> bool:
+    """Whether the layer is there: QGIS loads results one by one, and goes on with other events meanwhile."""
+    return bool(QgsProject.instance().mapLayersByName(name))
+
+
 def layer(name: str):
     """The newest layer of this name."""
     return QgsProject.instance().mapLayersByName(name)[-1]
@@ -320,7 +330,7 @@ def close(dialog: QWidget) -> None:
 
 def chain_parameters() -> dict:
     """The inputs of the complete chain, as the tutorial lists them."""
-    return chain_inputs(SAMPLE / "region") | {"gwsa_fine": str(SAMPLE / "results" / "gwsa_fine.tif")}
+    return chain_inputs(SAMPLE / "region")
 
 
 tour = Tour()
