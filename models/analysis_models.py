@@ -50,7 +50,7 @@ def trend_and_classes(target: Path) -> Path:
             "REPORT": "Trend report",
         },
     )
-    return b.save(target)
+    return b.save(target, ("trend:STIPPLES", "trend:SLOPE"))
 
 
 def pumping_fingerprint(target: Path) -> Path:
@@ -121,7 +121,7 @@ def pumping_fingerprint(target: Path) -> Path:
         {"PROFILE": "Latitude profile", "REPORT": "Latitude profile report"},
         note="Mean residual by latitude",
     )
-    return b.save(target)
+    return b.save(target, ("spots:OUTPUT", "fingerprint:STIPPLES", "fingerprint:SLOPE"))
 
 
 def basin_reports(target: Path) -> Path:
@@ -188,4 +188,4 @@ def basin_reports(target: Path) -> Path:
         },
         note="A page for each basin",
     )
-    return b.save(target)
+    return b.save(target, ("spots:OUTPUT", "series:LAYER", "trend:SLOPE"))

@@ -38,7 +38,7 @@ def complete_chain(target: Path) -> Path:
     _mask_steps(b, inputs)
     _predictor_steps(b, inputs)
     _downscale_steps(b, inputs)
-    return b.save(target)
+    return b.save(target, ("corrected:OUTPUT", "trend:STIPPLES", "trend:SLOPE"))
 
 
 def _complete_inputs(b: Builder) -> dict[str, Input]:

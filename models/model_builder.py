@@ -58,6 +58,7 @@ class Builder:
         self.model.setName(label)
         self._file_name, self._rows = name, {}
         self._inputs: list[str] = []
+        self._outputs: list[str] = []
         self._help = {"ALG_CREATOR": "gwsa_qgis", "ALG_VERSION": "1"} | help
 
     def input(self, parameter: QgsProcessingParameterDefinition, help: str, advanced: bool = False) -> Input:
@@ -103,6 +104,7 @@ class Builder:
             model_output.setPosition(_place(column + 1, row + position / 2))
             model_output.setSize(QSizeF(200, 30))
             final[description] = model_output
+            self._outputs.append(f"{name}:{output}")
         child.setModelOutputs(final)
         self._rows[column] = row + 1 + len(final) // 2
         child.setPosition(_place(column, row))
@@ -144,8 +146,14 @@ class Builder:
             child.setModelOutputs(outputs)
             self.model.setChildAlgorithm(child)
 
-    def save(self, folder: Path) -> Path:
-        """Write the .model3 file."""
+    def save(self, folder: Path, top: tuple[str, ...] = ()) -> Path:
+        """Write the .model3 file.
+
+        Layers come in a group of the model's name, those of the steps (`step:output`) of `top` above the others.
+        """
+        self.model.setOutputGroup(f"GWSA - {self.model.displayName()}")
+        # QGIS adds them in this order, each above the one before.
+        self.model.setOutputOrder([*(name for name in self._outputs if name not in top), *top[::-1]])
         self._require_what_steps_need()
         self.model.setHelpContent(self._help)
         # The dialog lists inputs in the order of work, not of the alphabet.
