@@ -15,18 +15,19 @@ from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months, list_months, months_with_values
 from gwsa_qgis.rasters.long_run import long_run
 from gwsa_qgis.rasters.points import cells_of_points
-from gwsa_qgis.rasters.raster import RasterWriter, create_raster, read_single
-from gwsa_qgis.rasters.scratch import ScratchArray
+from gwsa_qgis.rasters.raster import Raster, RasterWriter, create_raster
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, plan_windows
 from gwsa_qgis.science.hidden_months import METHODS
 from gwsa_qgis.science.ssa import LONG_GAP, PRESETS, SHORT_GAP
-from gwsa_qgis.science.supports import compact_labels
+from gwsa_qgis.steps.gap_maps import GapMaps
 from gwsa_qgis.steps.gap_report import GapFacts, gap_page
 from gwsa_qgis.steps.gap_solver import BYTES_PER_VALUE, CACHE_SHARE, CHOICES, COLUMNS, HIDDEN, GapSolver
+from gwsa_qgis.steps.mascon_labels import MasconLabels
 from gwsa_qgis.steps.text_outputs import stage_text
 
 NODATA_FLAG = 255
+ERRORS = COLUMNS[:2]
 CHOICE_NAMES = ("window M, months", "modes K", "share of SSA in the long gap", "share of SSA in short gaps")
 HIDDEN_NAMES = tuple(f"{gap}, {method}" for gap in ("hidden short gaps", "hidden years") for method in METHODS)
 
@@ -145,28 +146,30 @@ def fillgaps(
         "long_modes": range(1, long_modes + 1),
         "threads": workers,
     }
-    with MonthlyStack(input) as stack:
+    with MonthlyStack(input) as stack, ExitStack() as opened:
         months, grid, present = stack.months, stack.grid, months_with_values(stack, memory_mb)
         if not present.any():
             raise NoUsableData(f"{input} has no value in any month", "check its NoData value and its extent")
         _tell(say, months, present)
         chosen = _chosen_cells(points, grid, say) if points else []
-        class_map = np.nan_to_num(read_single(classes, grid, "the class map")[0]).astype(int) if classes else None
-        labels = _mascon_labels(mascons, grid) if mascons else None
+        class_map = _on_grid(opened, classes, grid, "the class map") if classes else None
+        labels = None
+        if mascons:
+            labels = MasconLabels(_on_grid(opened, mascons, grid, "the mascon map"), memory_mb)
         inputs = {"INPUT": input, "MASCONS": mascons, "CLASSES": classes, "POINTS": points}
         paths = {"output": output, "flags": flags, "choice": choice, "hidden_errors": hidden_errors}
         paths |= {"error_short": error_short, "error_long": error_long}
         with long_run("fillgaps", output, inputs, settings | {"threads": 0, "MEMORY": memory_mb}, say) as run:
             # opened first: a place that cannot be written is told before the work
             writers = _open(run.outputs, paths, stack, stack.filled | ~present)
-            shape = (len(COLUMNS), *grid.shape)
-            maps = ScratchArray(run.folder / "maps.dat", shape, np.float32) if report else None
+            maps = GapMaps(run.folder / "maps.dat", grid, COLUMNS if report else ERRORS, memory_mb)
             solver = GapSolver(months, settings, memory_mb, run)
             if labels is not None:
                 solver.solve_mascons(stack, labels, memory_mb, say.part(0.0, 0.8))
             rest = say.part(0.8 if labels is not None else 0.0, 1.0)
             _write_windows(stack, labels, solver, writers, maps, memory_mb, rest)
             solver.require_some()
+            errors = [float(error) for error in maps.medians(ERRORS)]
             if report:
                 facts = GapFacts(stack, present, settings, maps, class_map, chosen, solver.distinct)
                 stage_text(run.outputs, report, gap_page(facts).render())
@@ -178,7 +181,7 @@ def fillgaps(
         solver.cells,
         solver.too_short,
         solver.distinct,
-        *solver.median_errors(),
+        *errors,
     )
     say.say(f"{result.cells - result.too_short} cells filled from {result.distinct} distinct series")
     if result.too_short:
@@ -199,12 +202,11 @@ def _tell(report: Reporter, months: np.ndarray, present: np.ndarray) -> None:
         )
 
 
-def _mascon_labels(path: str | Path, grid: Grid) -> np.ndarray:
-    ids, _ = read_single(path, grid, "the mascon map")
-    labels, names = compact_labels(ids)
-    if not names.size:
-        raise NoUsableData(f"{path} has no mascon", "give the mascon map that gwsa:importgrace wrote")
-    return labels
+def _on_grid(opened: ExitStack, path: str | Path, grid: Grid, name: str) -> Raster:
+    """A raster that must lie on the record's grid, open."""
+    raster = opened.enter_context(Raster(path))
+    grid.require_match(raster.grid, "the template", f"{name} {path}")
+    return raster
 
 
 def _chosen_cells(path: str | Path, grid: Grid, report: Reporter) -> list[tuple[str, int, int]]:
@@ -246,20 +248,20 @@ def _open(
 
 def _write_windows(
     stack: MonthlyStack,
-    labels: np.ndarray | None,
+    labels: MasconLabels | None,
     solver: GapSolver,
     writers: dict[str, RasterWriter | None],
-    maps: ScratchArray | None,
+    maps: GapMaps,
     memory_mb: float,
     report: Reporter,
 ) -> None:
-    """Fill window by window and write what is wanted; `maps` takes `COLUMNS` of every cell."""
+    """Fill window by window and write what is wanted; `maps` takes what it keeps of every cell."""
     windows = plan_windows(stack.grid, BYTES_PER_VALUE * stack.bands, memory_mb=memory_mb * (1 - CACHE_SHARE))
     for number, window in enumerate(windows):
         cells = stack.read(*window.slices).reshape(stack.bands, -1)
         valid = np.isfinite(cells).any(axis=0)
         part = report.part(number / len(windows), (number + 1) / len(windows))
-        label = None if labels is None else labels[window.slices].ravel()[valid]
+        label = None if labels is None else labels.read(window).ravel()[valid]
         solved = solver.fill(np.ascontiguousarray(cells[:, valid].T, dtype=np.float64), label, part)
         table = dict(zip(COLUMNS, solved.table.T, strict=True))
         layers = {
@@ -276,8 +278,5 @@ def _write_windows(
                 layer = np.full((len(values), valid.size), empty, kind)
                 layer[:, valid] = values
                 writers[name].write(layer.reshape(-1, window.rows, window.columns), window.row, window.column)
-        if maps is not None:
-            layer = np.full((len(COLUMNS), valid.size), np.nan, np.float32)
-            layer[:, valid] = solved.table.T
-            maps[(slice(None), *window.slices)] = layer.reshape(-1, window.rows, window.columns)
+        maps.put(window, solved.table, valid)
         part(1.0)

@@ -8,16 +8,15 @@ import numpy as np
 
 from gwsa_qgis.errors import NoUsableData
 from gwsa_qgis.rasters.inspection import describe_months, list_months
-from gwsa_qgis.rasters.scratch import ScratchArray
+from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.report.html import Page
 from gwsa_qgis.report.maps import map_panels
 from gwsa_qgis.report.series import SeriesLine, SeriesPanel, monthly_series
 from gwsa_qgis.science.hidden_months import METHODS
 from gwsa_qgis.science.ssa import fill_gaps
-from gwsa_qgis.steps.gap_solver import COLUMNS
+from gwsa_qgis.steps.gap_maps import GapMaps, KindFigures
 
-WORST = 3
 MOST_CHOSEN = 6
 NAMES = {
     "ssa": "SSA",
@@ -40,10 +39,10 @@ class GapFacts:
         Months with a value anywhere.
     settings : dict
         Keywords of `science.ssa.fill_gaps`.
-    maps : ScratchArray, (n_columns, rows, columns) float32
-        `gap_solver.COLUMNS` of every cell, in a file: they are wanted one or a few at a time.
-    classes : (rows, columns) int, or None
-        Class of each cell, 0 none.
+    maps : GapMaps
+        `gap_solver.COLUMNS` of every cell, in a file.
+    classes : Raster or None
+        Class of each cell, open.
     chosen : list of (name, row, column)
         Cells whose series are shown.
     distinct : int
@@ -53,23 +52,10 @@ class GapFacts:
     stack: MonthlyStack
     present: np.ndarray
     settings: dict[str, object]
-    maps: ScratchArray
-    classes: np.ndarray | None
+    maps: GapMaps
+    classes: Raster | None
     chosen: list[tuple[str, int, int]]
     distinct: int
-
-    def map(self, name: str) -> np.ndarray:
-        """One of the columns as a map."""
-        return self.maps[COLUMNS.index(name)]
-
-    def errors(self, kind: str) -> np.ndarray:
-        """Errors in hidden months, (4, rows, columns), `kind` one of `KINDS`."""
-        return np.stack([self.map(f"{kind} {method}") for method in METHODS])
-
-    @property
-    def area(self) -> np.ndarray:
-        """Weight of each cell, (rows, columns)."""
-        return np.broadcast_to(self.stack.grid.row_weights()[:, None], self.stack.grid.shape)
 
 
 def gap_page(facts: GapFacts) -> Page:
@@ -85,9 +71,10 @@ def gap_page(facts: GapFacts) -> Page:
     page.section("What was done")
     page.facts(_settings(facts))
     page.section("Errors in hidden months")
-    winners = _tables(page, facts, unit)
-    _plain_words(page, facts, winners)
-    _maps(page, facts, unit)
+    figures = {kind: facts.maps.kind(kind, facts.classes) for kind in KINDS}
+    _tables(page, figures, unit)
+    _plain_words(page, facts, figures)
+    _maps(page, facts, figures, unit)
     _series(page, facts, unit)
     page.section("How to read this")
     page.items(
@@ -109,60 +96,51 @@ def _settings(facts: GapFacts) -> dict[str, object]:
     settings = facts.settings
     missing = facts.stack.months[~facts.present]
     method = str(settings["method"])
+    cells, too_short = facts.maps.count("too_short")
     found = {
         "Filled by": NAMES[method],
         "Preset": settings["preset"],
         "Months missing everywhere": f"{missing.size}: {list_months(missing, 60)}" if missing.size else "none",
-        "Cells with values": int(np.isfinite(facts.map("too_short")).sum()),
+        "Cells with values": cells,
         "Distinct series": facts.distinct,
-        "Cells too short to be filled": int(np.nansum(facts.map("too_short"))),
+        "Cells too short to be filled": int(too_short),
     }
     if method in ("ssa", "best"):
         found["Short gaps: window, modes"] = f"{settings['short_window']}, {settings['short_modes']}"
-        modes = facts.map("long_modes")[facts.map("long_modes") > 0]
-        if modes.size:
-            counts = [f"{k}: {(modes == k).mean():.0%}" for k in np.unique(modes.astype(int))]
+        modes = facts.maps.choices("long_modes")
+        if modes:
+            counts = [f"{k}: {count / sum(modes.values()):.0%}" for k, count in modes.items()]
             found["Long gap: window"] = settings["long_windows"][0]
             found["Long gap: modes chosen (share of cells)"] = ", ".join(counts)
     return found
 
 
-def _tables(page: Page, facts: GapFacts, unit: str) -> dict[str, np.ndarray]:
-    """Median errors over cells by method, overall and by class, and the share of area where each method is best."""
+def _tables(page: Page, figures: dict[str, KindFigures], unit: str) -> None:
+    """Median errors over cells by method, overall and by class."""
     header = ("", *(NAMES[method] for method in METHODS))
-    best: dict[str, np.ndarray] = {}
     for kind, title in KINDS.items():
-        errors = facts.errors(kind)
-        known = np.isfinite(errors).all(axis=0)
-        if not known.any():
+        if not figures[kind].known:
             page.paragraph(f"No test of the {title}: the record has none, or no months to hide for it.")
             continue
-        rows = [("all cells", *_medians(errors, known))]
-        if facts.classes is not None:
-            for number in np.unique(facts.classes[known]):
-                inside = known & (facts.classes == number)
-                rows.append((f"class {number}" if number else "without a class", *_medians(errors, inside)))
+        rows = [(_label(name), *medians) for name, medians in figures[kind].medians.items()]
         page.table(header, rows, f"Error in hidden months, {title}: median over cells ({unit})")
-        # The combination is made of two of the others: it is not counted among those that can win.
-        winner = np.where(known, errors[:3].argmin(axis=0), -1)
-        shares = [facts.area[winner == place].sum() / facts.area[known].sum() for place in range(3)]
-        best[kind] = np.array(shares)
-    return best
 
 
-def _medians(errors: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    return np.median(errors[:, inside], axis=1)
+def _label(name: int | None) -> str:
+    return "all cells" if name is None else f"class {name}" if name else "without a class"
 
 
-def _plain_words(page: Page, facts: GapFacts, winners: dict[str, np.ndarray]) -> None:
+def _plain_words(page: Page, facts: GapFacts, figures: dict[str, KindFigures]) -> None:
     method = str(facts.settings["method"])
-    for kind, shares in winners.items():
+    for kind, found in figures.items():
+        if not found.known:
+            continue
         page.paragraph(
             f"Share of the area where a method alone has the smallest error, {KINDS[kind]}: "
-            + ", ".join(f"{NAMES[name]} {share:.0%}" for name, share in zip(METHODS, shares, strict=False))
+            + ", ".join(f"{NAMES[name]} {share:.0%}" for name, share in zip(METHODS, found.best, strict=False))
             + "."
         )
-        medians = _medians(facts.errors(kind), np.isfinite(facts.errors(kind)).all(axis=0))
+        medians = found.medians[None]
         lowest = METHODS[int(medians.argmin())]
         mine = medians[METHODS.index(method)]
         if lowest != method and mine > 1.02 * medians.min():
@@ -172,17 +150,17 @@ def _plain_words(page: Page, facts: GapFacts, winners: dict[str, np.ndarray]) ->
             )
 
 
-def _maps(page: Page, facts: GapFacts, unit: str) -> None:
+def _maps(page: Page, facts: GapFacts, figures: dict[str, KindFigures], unit: str) -> None:
     for kind, title in KINDS.items():
-        errors = facts.errors(kind)
+        if not figures[kind].any:
+            continue
+        grid, errors = facts.maps.thinned([f"{kind} {method}" for method in METHODS])
         panels = [(NAMES[name], values) for name, values in zip(METHODS, errors, strict=True)]
-        if np.isfinite(errors).any():
-            png = map_panels(facts.stack.grid, panels, f"error ({unit})")
-            page.figure(png, f"Error in hidden months, {title}.", f"Four maps of the error of each method, {title}")
-    if np.isfinite(facts.errors("hidden_long")).any():
-        errors = facts.errors("hidden_long")
+        png = map_panels(grid, panels, f"error ({unit})")
+        page.figure(png, f"Error in hidden months, {title}.", f"Four maps of the error of each method, {title}")
+    if figures["hidden_long"].any:
         gain = [("SSA less autoregression", errors[0] - errors[2]), ("SSA less harmonics", errors[0] - errors[1])]
-        png = map_panels(facts.stack.grid, gain, f"difference of errors ({unit})", diverging=True)
+        png = map_panels(grid, gain, f"difference of errors ({unit})", diverging=True)
         page.figure(png, "Where a plain method wins: blue where SSA has the larger error in hidden years.")
 
 
@@ -190,19 +168,16 @@ def _series(page: Page, facts: GapFacts, unit: str) -> None:
     """Series of chosen cells and of those with the largest errors, filled by each method."""
     shown = [(f"{name} (chosen)", row, column) for name, row, column in facts.chosen[:MOST_CHOSEN]]
     method = str(facts.settings["method"])
-    errors = facts.map(f"hidden_long {method}")
-    if not np.isfinite(errors).any():
-        errors = facts.map(f"hidden_short {method}")
+    worst = facts.maps.worst(f"hidden_long {method}") or facts.maps.worst(f"hidden_short {method}")
     # Cells of one mascon have one error: show each such series once.
-    known = np.flatnonzero(np.isfinite(errors))
-    values, places = np.unique(-errors.ravel()[known], return_index=True)
-    for value, place in zip(values[:WORST], known[places[:WORST]], strict=True):
-        row, column = divmod(int(place), errors.shape[1])
-        shown.append((f"row {row + 1}, column {column + 1}, error {-value:.3g} {unit}", row, column))
+    shown += [
+        (f"row {row + 1}, column {column + 1}, error {value:.3g} {unit}", row, column) for value, row, column in worst
+    ]
     series = {}
     for title, row, column in shown:
         values = facts.stack.read(slice(row, row + 1), slice(column, column + 1))[:, 0, 0].astype(float)
-        if np.isfinite(values).any() and np.isnan(values).any() and facts.map("too_short")[row, column] == 0:
+        too_short = facts.maps.read(["too_short"], slice(row, row + 1), slice(column, column + 1))
+        if np.isfinite(values).any() and np.isnan(values).any() and too_short == 0:
             series[title] = values
     if not series:
         return

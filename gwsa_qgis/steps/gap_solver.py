@@ -16,6 +16,7 @@ from gwsa_qgis.rasters.windows import map_on_cluster, on_cluster, plan_windows
 from gwsa_qgis.science.hidden_months import METHODS
 from gwsa_qgis.science.ssa import OBSERVED, SHORT_GAP, SsaResult, distinct_rows, fill_gaps
 from gwsa_qgis.science.supports import support_sums
+from gwsa_qgis.steps.mascon_labels import MasconLabels
 
 # A cell's series as read, as float64, filled and flagged; solving holds a batch of series at a time.
 BYTES_PER_VALUE = 4 + 6 * 8
@@ -55,17 +56,16 @@ class GapSolver:
     refusal: NoUsableData | None = None
     _known: dict[bytes, Solved] = field(default_factory=dict)
     _mascon: Solved | None = None
-    _errors: list[np.ndarray] = field(default_factory=list)
     _kind: np.ndarray | None = None
     _calls: int = 0
 
-    def solve_mascons(self, stack: MonthlyStack, labels: np.ndarray, memory_mb: float, report: Reporter) -> None:
+    def solve_mascons(self, stack: MonthlyStack, labels: MasconLabels, memory_mb: float, report: Reporter) -> None:
         """Solve the mean series of each mascon."""
-        count = int(labels.max())
+        count = labels.count
         sums, total = np.zeros((2, self.months.size, count))
         weights = stack.grid.row_weights()[:, None]
         for window in plan_windows(stack.grid, BYTES_PER_VALUE * stack.bands, memory_mb=memory_mb):
-            found = support_sums(stack.read(*window.slices), labels[window.slices], weights[window.row_slice], count)
+            found = support_sums(stack.read(*window.slices), labels.read(window), weights[window.row_slice], count)
             sums, total = sums + found[0], total + found[1]
         means = np.divide(sums, total, out=np.full_like(sums, np.nan), where=total > 0).T
         # Means of equal float32 values differ in the last bits of float64: round, so that they stay equal.
@@ -140,7 +140,6 @@ class GapSolver:
 
     def _note(self, solved: Solved) -> None:
         self.too_short += int(solved.table[:, COLUMNS.index("too_short")].sum())
-        self._errors.append(solved.table[:, :2].astype(np.float32))
         kind = solved.flags.max(axis=0, initial=OBSERVED)
         self._kind = kind if self._kind is None else np.maximum(self._kind, kind)
 
@@ -148,11 +147,6 @@ class GapSolver:
         """Raise `NoUsableData` with the reason if every series was too short to be filled."""
         if self.refusal is not None and self.too_short == self.cells:
             raise self.refusal
-
-    def median_errors(self) -> tuple[float, float]:
-        """Medians over cells of the errors of short and long gaps; NaN where none is known."""
-        errors = np.concatenate(self._errors)
-        return tuple(float(np.nanmedian(column)) if np.isfinite(column).any() else np.nan for column in errors.T)
 
     def months_filled(self, missing: np.ndarray, flag: int) -> int:
         """How many of the `missing` months have been filled as gaps of this kind (in any cell)."""

@@ -11,9 +11,14 @@ from gwsa_qgis.months import month_range
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.raster import Raster, read_single, write_single
 from gwsa_qgis.rasters.stack import MonthlyStack, write_stack
+from gwsa_qgis.rasters.windows import Window, plan_windows
 from gwsa_qgis.science.hidden_months import METHODS
 from gwsa_qgis.science.ssa import fill_gaps
+from gwsa_qgis.science.supports import compact_labels
 from gwsa_qgis.steps.fillgaps import CHOICE_NAMES, HIDDEN_NAMES, fillgaps
+from gwsa_qgis.steps.gap_maps import GapMaps
+from gwsa_qgis.steps.gap_solver import COLUMNS
+from gwsa_qgis.steps.mascon_labels import MasconLabels
 
 MONTHS = month_range("2002-04", "2011-12")
 SHORT, LONG = [3, 20, 50], list(range(100, 108))
@@ -155,6 +160,62 @@ def test_the_report_tells_errors_by_map_and_class_and_shows_series(values, write
     assert sum("1 of 3 points" in message for message in told) == 1
     worst = np.argsort(-np.where(valid, expected.hidden_long[:, 1], -1))[0]
     assert f"row {worst // 4 + 1}, column {worst % 4 + 1}, error" in text
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_the_report_is_the_same_whatever_the_memory(native, values, write, classes, points, tmp_path):
+    labels = np.array([[7, 7, 7, 7], [40, 40, 0, 0], [3, 3, 3, 3]], np.int32)
+    mascons = write_single(tmp_path / "mascons.tif", GRID, labels, dtype="int32", nodata=0) if native else None
+    record, pages = write(values), []
+    for memory_mb in (512, 0.05):
+        options = {"classes": classes, "points": points, "mascons": mascons, "memory_mb": memory_mb}
+        result = fillgaps(record, tmp_path / "f.tif", report=tmp_path / "r.html", **options, **QUICK)
+        pages.append((result.report.read_text(encoding="utf-8"), result.median_error_short, result.median_error_long))
+    assert pages[0] == pages[1]
+
+
+def test_figures_of_strips_are_those_of_the_whole_map(tmp_path):
+    grid = Grid(10.0, 50.0, 0.01, 0.01, 1300, 7, geographic_crs())
+    random = np.random.default_rng(4)
+    table = random.integers(1, 9, (grid.rows * grid.columns, len(COLUMNS))).astype(float)
+    valid = random.random(len(table)) < 0.8
+    kinds = random.integers(0, 3, grid.shape).astype(np.uint8)
+    path = write_single(tmp_path / "kinds.tif", grid, kinds, dtype="uint8", nodata=0)
+    maps = GapMaps(tmp_path / "maps.dat", grid, COLUMNS, memory_mb=1)
+    assert len(list(maps.strips(["too_short"]))) > 2
+    maps.put(Window(0, 0, grid.rows, grid.columns), table[valid], valid)
+    whole = np.where(valid[:, None], table, np.nan).T.reshape(-1, *grid.shape)
+    errors = whole[[COLUMNS.index(f"hidden_long {method}") for method in METHODS]]
+    known = valid.reshape(grid.shape)
+    with Raster(path) as classes:
+        found = maps.kind("hidden_long", classes)
+    assert (found.any, found.known) == (True, valid.sum())
+    for name, inside in [(None, known), *((k, known & (kinds == k)) for k in range(3))]:
+        np.testing.assert_array_equal(found.medians[name], np.median(errors[:, inside], axis=1))
+    winner, area = np.where(known, errors[:3].argmin(0), -1), np.repeat(grid.row_weights(), grid.columns)
+    shares = [area[(winner == k).ravel()].sum() / area[valid].sum() for k in range(3)]
+    np.testing.assert_allclose(found.best, shares)
+    modes = whole[COLUMNS.index("long_modes")]
+    assert maps.choices("long_modes") == {k: (modes == k).sum() for k in range(1, 9)}
+    assert maps.count("long_modes") == (valid.sum(), np.nansum(modes))
+    wanted = [(value, *divmod(int(np.flatnonzero(modes == value)[0]), grid.columns)) for value in (8, 7, 6)]
+    assert maps.worst("long_modes") == wanted
+    small, thinned = maps.thinned(["long_modes", "short_error"])
+    assert (small.columns, small.rows, small.dx) == (434, 3, 0.03)
+    np.testing.assert_array_equal(thinned, whole[[COLUMNS.index("long_modes"), 0], ::3, ::3].astype(np.float32))
+    np.testing.assert_array_equal(maps.medians(["short_error"]), [np.nanmedian(whole[0])])
+
+
+def test_labels_of_windows_are_those_of_the_whole_mascon_map(tmp_path):
+    grid = Grid(10.0, 50.0, 0.01, 0.01, 300, 270, geographic_crs())
+    ids = np.random.default_rng(1).integers(-3, 400, grid.shape).astype(np.int32)
+    path = write_single(tmp_path / "mascons.tif", grid, ids, dtype="int32", nodata=0)
+    with Raster(path) as raster:
+        found = MasconLabels(raster, memory_mb=1)
+        labels, names = compact_labels(ids)
+        assert found.count == names.size
+        for window in plan_windows(grid, 100, memory_mb=0.5):
+            np.testing.assert_array_equal(found.read(window), labels[window.slices])
 
 
 def test_no_note_where_the_chosen_method_is_the_best(values, write, tmp_path):
