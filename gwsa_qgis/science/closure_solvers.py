@@ -128,14 +128,19 @@ class DirectSolver:
         """Coefficients (n_splines, n_months) for values (n_supports, n_months)."""
         right = np.zeros((self.system.shape[0], values.shape[1]))
         right[self.n_splines :] = values
-        if self.pivoted is None:
+        if self.quick is not None:
             solution, good = self._refined(right)
             if good.all():
                 return solution
+        if self.pivoted is None:
             self._pivot()
+        # SuperLU tells of a singular system only where a pivot is exactly zero: rounding mostly hides one.
         solution = self.pivoted.solve(right)
-        solution += self.pivoted.solve(right - self.system @ solution)
-        return solution[: self.n_splines]
+        for _ in range(MOST_REFINEMENTS):
+            solution += self.pivoted.solve(right - self.system @ solution)
+            if self._met(solution, right).all():
+                return solution[: self.n_splines]
+        raise self._too_coarse()
 
     def _refined(self, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Solution by refinement, and which months it converged for; each month by itself, whatever the others do."""
@@ -155,19 +160,26 @@ class DirectSolver:
             if not going.size:
                 break
         # a system without a solution converges to something else
+        return solution[: self.n_splines], good & self._met(solution, right)
+
+    def _met(self, solution: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Which months' support means a solution meets; not where it is NaN."""
         left = right[self.n_splines :] - self.system[self.n_splines :] @ solution
         size = np.maximum(np.abs(right).max(axis=0), 1e-300)
-        return solution[: self.n_splines], good & (np.abs(left).max(axis=0) <= SOLVED * size)
+        return np.abs(left).max(axis=0) <= SOLVED * size
 
     def _pivot(self) -> None:
         self.quick = None
         try:
             self.pivoted = spl.splu(self.system, permc_spec="COLAMD")
         except RuntimeError:
-            raise NoUsableData(
-                f"{self.system.shape[0] - self.n_splines} supports cannot all be met by splines this coarse",
-                "give a smaller knot spacing, or drop supports with only a few pixels",
-            ) from None
+            raise self._too_coarse() from None
+
+    def _too_coarse(self) -> NoUsableData:
+        return NoUsableData(
+            f"{self.system.shape[0] - self.n_splines} supports cannot all be met by splines this coarse",
+            "give a smaller knot spacing, or drop supports with only a few pixels",
+        )
 
 
 class WindowedSolver:
