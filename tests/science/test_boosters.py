@@ -80,8 +80,9 @@ def test_checked_bytes_are_what_xgboost_reads(samples):
 def test_a_forest_grown_tree_by_tree_is_as_good_as_xgboosts_own(samples):
     x, y = samples
     ours = TreeEnsemble("random_forest", {"n_estimators": 40, "max_depth": 8}, threads=1).fit(x[:4000], y[:4000])
-    own = xgboost.XGBRFRegressor(
-        n_estimators=40, max_depth=8, min_child_weight=5, subsample=0.8, colsample_bynode=0.5, reg_lambda=1e-5, n_jobs=1
+    one_round = {"n_estimators": 1, "num_parallel_tree": 40, "learning_rate": 1.0}
+    own = xgboost.XGBRegressor(
+        **one_round, max_depth=8, min_child_weight=5, subsample=0.8, colsample_bynode=0.5, reg_lambda=1e-5, n_jobs=1
     ).fit(x[:4000], y[:4000])
     errors = [score(y[4000:], estimate).rmse for estimate in (ours.predict(x[4000:]), own.predict(x[4000:]))]
     assert errors[0] == pytest.approx(errors[1], rel=0.05)
