@@ -124,7 +124,7 @@ def write_eos(tmp_path):
 
     found = [
         next(filter(None, map(ctypes.util.find_library, names)), None)
-        for names in (("mfhdfalt", "mfhdf"), ("dfalt", "df"))
+        for names in (("mfhdfalt", "mfhdf"), ("dfalt", "df", "hdf"))
     ]
     if None in found or gdal.GetDriverByName("HDF4") is None:
         pytest.skip("there is no HDF4 library to write a native file with, or no HDF4 driver to read it")
