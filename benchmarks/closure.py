@@ -15,7 +15,6 @@ from scipy.ndimage import gaussian_filter
 
 from gwsa_qgis.science.bsplines import SplineSums, uniform_basis
 from gwsa_qgis.science.closure import Closure, SplineField, cell_support
-from gwsa_qgis.science.closure_solvers import DIRECT_LIMIT
 from gwsa_qgis.science.interpolation import spline_correction
 
 MONTHS = 24
@@ -116,11 +115,11 @@ def _large(connection, rows, columns, share, wanted, factor, months):
     values = 2 * values / values.std() + 0.3 * random.normal(size=values.shape)
     field = closure.solve(values)
     once = time.perf_counter()
-    again = closure.solve(values[:1]) if wanted <= DIRECT_LIMIT else None
+    again = closure.solve(values[:1])
     solved = time.perf_counter()
     found = (closure.spline_means @ field.spline.reshape(months, -1).T).T
     error = np.abs(found - values)[:, closure.present].max()
-    same = np.nan if again is None else np.abs(again.spline[0] - field.spline[0]).max()
+    same = np.abs(again.spline[0] - field.spline[0]).max()
     strip = np.empty((1, 4 * factor, columns * factor), np.float32)
     begun = time.perf_counter()
     for top in range(0, rows * factor, 4 * factor):

@@ -81,17 +81,19 @@ def uniform_basis(n_pixels: int, spacing: float, degree: int = 3) -> SplineBasis
     return SplineBasis(first, np.ascontiguousarray(local.T), int(first[-1]) + degree + 1)
 
 
-def _difference_energy(n: int, order: int) -> sp.csc_matrix:
+def _difference_energy(n: int, order: int) -> sp.csr_matrix:
     if n <= order:
-        return sp.csc_matrix((n, n))
+        return sp.csr_matrix((n, n))
     difference = sp.identity(n, format="csr")
     for _ in range(order):
         difference = difference[1:] - difference[:-1]
-    return (difference.T @ difference).tocsc()
+    return (difference.T @ difference).tocsr()
 
 
-def roughness(n_rows: int, n_columns: int, membrane: float = 1.0, bending: float = 0.0) -> sp.csc_matrix:
-    """Quadratic form q'Rq that measures how rough a coefficient grid is.
+class Roughness:
+    """Quadratic form q'Rq that measures how rough a coefficient grid is, R being a sum of products of banded matrices.
+
+    Written out, R takes some 250 bytes a coefficient; only what is asked for is.
 
     Parameters
     ----------
@@ -99,18 +101,44 @@ def roughness(n_rows: int, n_columns: int, membrane: float = 1.0, bending: float
         Shape of the coefficient grid (flattened row by row).
     membrane, bending : float
         Weights of the squared first and second differences (P-splines: Eilers & Marx 1996, 10.1214/ss/1038425655).
-
-    Returns
-    -------
-    csc_matrix, shape (n_rows * n_columns, n_rows * n_columns)
     """
-    eye_y, eye_x = sp.identity(n_rows, format="csc"), sp.identity(n_columns, format="csc")
-    first_y, first_x = _difference_energy(n_rows, 1), _difference_energy(n_columns, 1)
-    form = membrane * (sp.kron(first_y, eye_x) + sp.kron(eye_y, first_x))
-    if bending > 0:
-        second_y, second_x = _difference_energy(n_rows, 2), _difference_energy(n_columns, 2)
-        form = form + bending * (sp.kron(second_y, eye_x) + 2 * sp.kron(first_y, first_x) + sp.kron(eye_y, second_x))
-    return form.tocsc()
+
+    def __init__(self, n_rows: int, n_columns: int, membrane: float = 1.0, bending: float = 0.0) -> None:
+        self.shape = n_rows, n_columns
+        first, second = ([_difference_energy(n, order) for n in self.shape] for order in (1, 2))
+        self._along = [membrane * one + bending * two for one, two in zip(first, second, strict=True)]
+        self._cross = (2 * bending * first[0], first[1]) if bending > 0 else None
+
+    @property
+    def n_splines(self) -> int:
+        """Number of coefficients."""
+        return self.shape[0] * self.shape[1]
+
+    def __matmul__(self, coefficients: np.ndarray) -> np.ndarray:
+        """R q for (n_splines, n_fields) coefficients."""
+        (rows, columns), fields = self.shape, coefficients.shape[1]
+        by_row = coefficients.reshape(rows, columns * fields)
+        by_column = np.ascontiguousarray(coefficients.reshape(rows, columns, fields).swapaxes(0, 1))
+        by_column = by_column.reshape(columns, rows * fields)
+        found = (self._along[1] @ by_column).reshape(columns, rows, fields).swapaxes(0, 1)
+        found = found + (self._along[0] @ by_row).reshape(rows, columns, fields)
+        if self._cross is not None:
+            across = (self._cross[1] @ by_column).reshape(columns, rows, fields).swapaxes(0, 1)
+            across = np.ascontiguousarray(across).reshape(rows, columns * fields)
+            found += (self._cross[0] @ across).reshape(rows, columns, fields)
+        return found.reshape(coefficients.shape)
+
+    def matrix(
+        self, rows: slice = slice(None), columns: slice = slice(None), near: slice | None = None
+    ) -> sp.csc_matrix:
+        """R between the coefficients of a window, or of these with those in other rows, `near`, of the same columns."""
+        near = rows if near is None else near
+        eyes = [sp.identity(n, format="csr") for n in self.shape]
+        form = sp.kron(self._along[0][rows, near], eyes[1][columns, columns])
+        form = form + sp.kron(eyes[0][rows, near], self._along[1][columns, columns])
+        if self._cross is not None:
+            form = form + sp.kron(self._cross[0][rows, near], self._cross[1][columns, columns])
+        return form.tocsc()
 
 
 def evaluate_splines(

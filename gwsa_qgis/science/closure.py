@@ -19,15 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
-from gwsa_qgis.science.bsplines import SplineSums, evaluate_splines, roughness, uniform_basis
-from gwsa_qgis.science.closure_solvers import KEPT_BYTES, Solver, make_solver
+from gwsa_qgis.science.bsplines import Roughness, SplineSums, evaluate_splines, uniform_basis
+from gwsa_qgis.science.closure_solvers import DIRECT_LIMIT, KEPT_BYTES, Solver, expected_bytes, make_solver
 from gwsa_qgis.science.closure_tolerance import PENALTY, smoothest_within
 
 COASTS = ("smooth", "bounded")
 SMALL_SHARE = 0.3  # supports with less of their pixels valid than this are relaxed by coast="bounded"
 RELAXATION = 0.05
 _PATTERNS_KEPT = 4
-_BYTES_KEPT = 5e8
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,11 @@ class Closure:
     tolerance : float
         How far means may stay from the values, which are noisy: the smoothest field within it is sought. 0 is exact.
     solver : {"auto", "direct", "windows"}
-        "auto" factorises the whole system up to 50,000 supports, and overlapping windows of it above.
+        "auto" factorises the whole system where its factors fit in `kept_mb`, and overlapping windows of it otherwise.
     kept_mb : float
-        Memory for factors of windows; those beyond it are made again in every sweep, so solve many months together.
+        Memory for factors, of all patterns together. Windows' factors beyond it are made again in every sweep, so solve
+        many months together. With a tolerance, whose search solves some hundred times, the system is factorised whole up
+        to 50,000 supports even so, in some 10 kB a support.
 
     Raises
     ------
@@ -167,7 +168,7 @@ class Closure:
         self.present = self.total_weight > 0
         if not self.present.any():
             raise NoUsableData("no pixel of any support is valid", "give a mask that leaves some pixels to use")
-        self._energy = roughness(*self.spline_shape, membrane, bending)
+        self._energy = Roughness(*self.spline_shape, membrane, bending)
         self._relaxed: np.ndarray | None = None
         if coast == "bounded":
             relaxed = RELAXATION * np.clip(1 - share / SMALL_SHARE, 0, None)
@@ -225,10 +226,13 @@ class Closure:
         usable = np.isfinite(values) & self.present
         spline = np.full((len(values), *self.spline_shape), np.nan)
         shift = None if self._relaxed is None else np.zeros_like(values)
-        patterns, pattern_of = np.unique(usable, axis=0, return_inverse=True)
-        for number, pattern in enumerate(patterns):
+        # np.unique by rows makes a type of as many fields as there are supports
+        patterns: dict[bytes, list[int]] = {}
+        for month, bits in enumerate(np.packbits(usable, axis=1)):
+            patterns.setdefault(bits.tobytes(), []).append(month)
+        for months in patterns.values():
+            pattern = usable[months[0]]
             if pattern.any():
-                months = np.flatnonzero(pattern_of.ravel() == number)
                 wanted, coefficients = self._solve_pattern(pattern, values[np.ix_(months, pattern)].T)
                 spline[months] = coefficients.T.reshape(-1, *self.spline_shape)
                 if shift is not None:
@@ -320,13 +324,21 @@ class Closure:
             relaxed = None if self._relaxed is None else self._relaxed[pattern]
             if penalty > 0:
                 relaxed = np.full(rows.shape[0], 1 / penalty) + (0.0 if relaxed is None else relaxed)
-            held = sum(solver.held_bytes for solver in self._factorised.values())
-            while self._factorised and (len(self._factorised) >= _PATTERNS_KEPT or held > _BYTES_KEPT):
-                held -= self._factorised.popitem(last=False)[1].held_bytes
-            self._factorised[key] = make_solver(
-                self._energy, rows, relaxed, self.spline_shape, self._solver_kind, self._kept_bytes
-            )
+            kind = self._solver_kind
+            if kind == "auto" and self.tolerance > 0 and rows.shape[0] <= DIRECT_LIMIT:
+                kind = "direct"
+            self._make_room(expected_bytes(self._energy.n_splines, rows.shape[0]))
+            self._factorised[key] = make_solver(self._energy, rows, relaxed, kind, self._kept_bytes)
         return self._factorised[key]
+
+    def _make_room(self, wanted: float) -> None:
+        """Let go of the oldest factors until those wanted fit beside the others; both of a tolerance may stay."""
+        most = self._kept_bytes if self.tolerance == 0 else max(self._kept_bytes, 2.5 * wanted)
+        while self._factorised:
+            held = sum(solver.claimed_bytes for solver in self._factorised.values())
+            if len(self._factorised) < _PATTERNS_KEPT and held + wanted <= most:
+                return
+            self._factorised.popitem(last=False)
 
 
 def support_pixels(support: np.ndarray, weights: np.ndarray, n_supports: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,8 @@ where a support's mean is relaxed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -14,10 +15,12 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spl
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
+from gwsa_qgis.science.bsplines import Roughness
 
 SOLVERS = ("auto", "direct", "windows")
-DIRECT_LIMIT = 50_000  # supports; above, the factors of the whole system would take gigabytes
+DIRECT_LIMIT = 50_000  # supports, where nothing but whole factors is quick enough
 MONTHS_AT_ONCE = 8
+LEFT_AT_ONCE = 2
 # A system with a small positive and negative diagonal added is quasi-definite: it has factors for any ordering, without
 # pivoting (Vanderbei 1995, 10.1137/0805005), which are half as full. Refinement takes the addition out again.
 ADDED_DIAGONAL = 1e-10
@@ -27,23 +30,35 @@ MOST_REFINEMENTS = 8
 MOST_SWEEPS = 60
 BYTES_PER_ENTRY = 12
 KEPT_BYTES = 4e8
+WIDEST_REACH = 32  # knots
+ROWS_AT_ONCE = 24  # of splines, whose energy is written out
 COARSE_STEP = 12  # knots between the nodes that carry a solution over seas
 
 
 class Solver(Protocol):
     """What gives coefficients for support means."""
 
-    held_bytes: float
+    claimed_bytes: float
 
     def solve(self, values: np.ndarray) -> np.ndarray:
         """Coefficients (n_splines, n_months) for values (n_supports, n_months)."""
 
 
+def expected_bytes(n_splines: int, n_supports: int) -> float:
+    """About what the factors of a whole system take.
+
+    As measured with one knot a cell, on maps full of supports and on such with one cell in sixteen, of 64 to 256 cells
+    along a side: within a tenth of it.
+    """
+    of_spline = 1500 + 370 * np.log2(max(n_splines, 500) / 4600)
+    of_support = 5000 + 1000 * np.log2(max(n_supports, 500) / 4096)
+    return float(of_spline * n_splines + of_support * n_supports)
+
+
 def make_solver(
-    energy: sp.csc_matrix,
+    energy: Roughness,
     rows: sp.csr_matrix,
     relaxed: np.ndarray | None,
-    shape: tuple[int, int],
     kind: str = "auto",
     kept_bytes: float = KEPT_BYTES,
 ) -> Solver:
@@ -51,17 +66,16 @@ def make_solver(
 
     Parameters
     ----------
-    energy : csc_matrix, shape (n_splines, n_splines)
+    energy : Roughness
+        Of the coefficients.
     rows : csr_matrix, shape (n_supports, n_splines)
         Means of the splines over supports that have a value.
     relaxed : ndarray, shape (n_supports,), or None
         Diagonal C.
-    shape : (int, int)
-        Of the coefficient grid.
     kind : {"auto", "direct", "windows"}
-        "auto": direct up to 50,000 supports.
+        "auto": direct where the factors are expected to fit in `kept_bytes`, or supports are too wide for windows.
     kept_bytes : float
-        Factors of windows that are kept in memory.
+        Factors that are kept in memory.
 
     Raises
     ------
@@ -70,8 +84,9 @@ def make_solver(
     """
     if kind not in SOLVERS:
         raise InvalidParameter(f"the solver is {kind!r}", f"give one of {', '.join(SOLVERS)}")
-    if kind == "windows" or (kind == "auto" and rows.shape[0] > DIRECT_LIMIT):
-        return WindowedSolver(energy, rows, relaxed, shape, kept_bytes=kept_bytes)
+    fits = expected_bytes(energy.n_splines, rows.shape[0]) <= kept_bytes
+    if kind == "windows" or (kind == "auto" and not fits and _reach(rows, energy.shape) <= WIDEST_REACH):
+        return WindowedSolver(energy, rows, relaxed, kept_bytes=kept_bytes)
     return DirectSolver(energy, rows, relaxed)
 
 
@@ -109,18 +124,19 @@ class DirectSolver:
         On solving, when no coefficients meet the values.
     """
 
-    def __init__(self, energy: sp.spmatrix, rows: sp.csr_matrix, relaxed: np.ndarray | None = None) -> None:
-        self.n_splines = energy.shape[0]
-        self.system = _system(energy, rows, relaxed)
+    def __init__(self, energy: Roughness, rows: sp.csr_matrix, relaxed: np.ndarray | None = None) -> None:
+        self.n_splines = energy.n_splines
+        matrix = energy.matrix()
+        self.system = _system(matrix, rows, relaxed)
         self.quick: spl.SuperLU | None = None
         self.pivoted: spl.SuperLU | None = None
         try:
-            self.quick = _quick_factors(energy, rows, relaxed)
+            self.quick = _quick_factors(matrix, rows, relaxed)
         except RuntimeError:
             self._pivot()
 
     @property
-    def held_bytes(self) -> float:
+    def claimed_bytes(self) -> float:
         """Memory of the factors."""
         return BYTES_PER_ENTRY * sum(factors.nnz for factors in (self.quick, self.pivoted) if factors is not None)
 
@@ -191,36 +207,43 @@ class WindowedSolver:
     matters to a histospline where there are supports. Over wide seas it does: there a coarse system of bilinear functions
     carries what the windows leave from coast to coast in one step (two-level method: Dryja & Widlund 1994,
     10.1137/0915040). A sweep so leaves about a tenth of the error, and the solution is that of the whole system. All factors
-    take about 12 kB a support.
+    take 10 to 15 kB a support.
 
     Parameters
     ----------
     core, overlap : int
-        Side of a core, and how far a window reaches beyond it, in knots.
+        Side of a core, and how far a window reaches beyond it, in knots; at least as far as half of the widest support.
     kept_bytes : float
         Factors that are kept from sweep to sweep; the others are made again.
+
+    Attributes
+    ----------
+    claimed_bytes : float
+        What its factors may come to take.
+    held_bytes : float
+        What they take.
     """
 
     def __init__(
         self,
-        energy: sp.spmatrix,
+        energy: Roughness,
         rows: sp.csr_matrix,
         relaxed: np.ndarray | None,
-        shape: tuple[int, int],
         *,
-        core: int = 48,
-        overlap: int = 10,
+        core: int = 24,
+        overlap: int = 8,
         kept_bytes: float = KEPT_BYTES,
     ) -> None:
-        # The energy is symmetric: its transpose is the same by rows, without a copy.
-        self.energy, self.rows, self.relaxed = energy.T.tocsr(), rows, relaxed
-        self.n_splines, self.kept_bytes, self.held_bytes = energy.shape[0], kept_bytes, 0.0
+        self.energy, self.rows, self.relaxed = energy, rows, relaxed
+        self.n_splines, self.kept_bytes, self.held_bytes = energy.n_splines, kept_bytes, 0.0
+        self.claimed_bytes = kept_bytes
         self._kept: dict[int, spl.SuperLU] = {}
-        y, x = np.divmod(rows.indices, shape[1])
-        boxes = [edge.reduceat(axis, rows.indptr[:-1]) for axis in (y, x) for edge in (np.minimum, np.maximum)]
-        self.windows = sorted(_windows(shape, boxes, core, overlap), key=lambda window: window[0])
-        self._hats = _sea_functions(shape, np.bincount(rows.indices, minlength=self.n_splines) == 0)
-        self._coarse = _definite_factors((self._hats.T @ self.energy @ self._hats).tocsc())
+        boxes, overlap = _boxes(rows, energy.shape), max(overlap, _reach(rows, energy.shape))
+        self.windows = sorted(_windows(energy.shape, boxes, core, overlap), key=lambda one: one.colour)
+        is_sea = np.ones(self.n_splines, bool)
+        is_sea[rows.indices] = False
+        self._hats = _sea_functions(energy.shape, is_sea)
+        self._coarse = _definite_factors(_of_functions(energy, self._hats))
 
     def solve(self, values: np.ndarray) -> np.ndarray:
         """Coefficients (n_splines, n_months) for values (n_supports, n_months)."""
@@ -229,16 +252,17 @@ class WindowedSolver:
         going = np.arange(values.shape[1])
         for _ in range(MOST_SWEEPS):
             change = np.zeros(going.size)
-            for number, (colour, inside, here, core, there) in enumerate(self.windows):
-                if number == 0 or colour != self.windows[number - 1][0]:
-                    left = self._left(values[:, going], solution[:, going])
+            for number, window in enumerate(self.windows):
+                if number == 0 or window.colour != self.windows[number - 1].colour:
+                    left = self._left(values, solution, going)
                     if number == 0:
                         unmet = np.abs(left[self.n_splines :]).max(axis=0)
-                step = _in_batches(self._factors(number).solve, left[inside])[core]
-                solution[there[:, None], going] += step
-                change = np.maximum(change, np.abs(step[:here]).max(axis=0, initial=0.0))
+                inside = window.unknowns(self.energy.shape)
+                step = _in_batches(self._factors(number).solve, left[inside])[window.core]
+                solution[inside[window.core][:, None], going] += step
+                change = np.maximum(change, np.abs(step[: window.core_splines]).max(axis=0, initial=0.0))
             if self._coarse is not None:
-                left = self._left(values[:, going], solution[:, going])[: self.n_splines]
+                left = self._left(values, solution, going)[: self.n_splines]
                 solution[: self.n_splines, going] += self._hats @ _in_batches(self._coarse.solve, self._hats.T @ left)
             # the step after this one is several times smaller
             going = going[(change > SOLVED * size[going]) | (unmet > SOLVED * size[going])]
@@ -246,33 +270,66 @@ class WindowedSolver:
                 return solution[: self.n_splines]
         raise NoUsableData(
             f"the windows of {self.rows.shape[0]} supports do not come to agree in {MOST_SWEEPS} sweeps",
-            "cut the map into regions of fewer than 50,000 supports, or mask wide seas within it",
+            "give more memory, mask wide seas within the map, or cut it into regions",
         )
 
-    def _left(self, values: np.ndarray, solution: np.ndarray) -> np.ndarray:
-        """What a solution leaves of the right-hand side."""
-        splines, forces = solution[: self.n_splines], solution[self.n_splines :]
-        left = np.empty_like(solution)
-        left[: self.n_splines] = -(self.energy @ splines + self.rows.T @ forces)
-        left[self.n_splines :] = values - self.rows @ splines
-        if self.relaxed is not None:
-            left[self.n_splines :] += self.relaxed[:, None] * forces
+    def _left(self, values: np.ndarray, solution: np.ndarray, going: np.ndarray) -> np.ndarray:
+        """What the solutions of some months leave of the right-hand side, a few months at a time."""
+        n = self.n_splines
+        left = np.empty((len(solution), going.size))
+        for first in range(0, going.size, LEFT_AT_ONCE):
+            some = slice(first, first + LEFT_AT_ONCE)
+            splines, forces = solution[:n, going[some]], solution[n:, going[some]]
+            left[:n, some] = -(self.energy @ splines + self.rows.T @ forces)
+            left[n:, some] = values[:, going[some]] - self.rows @ splines
+            if self.relaxed is not None:
+                left[n:, some] += self.relaxed[:, None] * forces
         return left
 
     def _factors(self, number: int) -> spl.SuperLU:
         if number in self._kept:
             return self._kept[number]
-        inside = self.windows[number][1]
-        splines, supports = inside[inside < self.n_splines], inside[inside >= self.n_splines] - self.n_splines
+        window = self.windows[number]
+        splines = window.unknowns(self.energy.shape)[: -window.supports.size or None]
         factors = _quick_factors(
-            self.energy[splines][:, splines],
-            self.rows[supports][:, splines],
-            None if self.relaxed is None else self.relaxed[supports],
+            self.energy.matrix(window.rows, window.columns),
+            self.rows[window.supports][:, splines],
+            None if self.relaxed is None else self.relaxed[window.supports],
         )
         if self.held_bytes + BYTES_PER_ENTRY * factors.nnz <= self.kept_bytes:
             self._kept[number] = factors
             self.held_bytes += BYTES_PER_ENTRY * factors.nnz
         return factors
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A window of the system: its splines, then the supports whose splines all lie in it.
+
+    Attributes
+    ----------
+    colour : int
+        Of four, as on a chessboard of cores.
+    rows, columns : slice
+        Of splines.
+    supports : ndarray of int
+    core : ndarray of int
+        Places of the core's unknowns among those of the window.
+    core_splines : int
+        How many of these are splines.
+    """
+
+    colour: int
+    rows: slice
+    columns: slice
+    supports: np.ndarray
+    core: np.ndarray
+    core_splines: int
+
+    def unknowns(self, shape: tuple[int, int]) -> np.ndarray:
+        """Places of the window's unknowns in the whole system."""
+        rows, columns = (np.arange(part.start, part.stop) for part in (self.rows, self.columns))
+        return np.concatenate([(rows[:, None] * shape[1] + columns).ravel(), shape[0] * shape[1] + self.supports])
 
 
 def _sea_functions(shape: tuple[int, int], is_sea: np.ndarray) -> sp.csr_matrix:
@@ -299,23 +356,53 @@ def _definite_factors(system: sp.csc_matrix) -> spl.SuperLU | None:
     return spl.splu((system + added).tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
 
 
-def _windows(shape: tuple[int, int], boxes: list[np.ndarray], core: int, overlap: int):
-    """Colour and unknowns of each window, how many of its core are splines, the core's places in it and in the whole."""
+def _of_functions(energy: Roughness, functions: sp.csr_matrix) -> sp.csc_matrix:
+    """Energy of functions of the splines (n_splines, n_functions), a strip of splines at a time."""
+    rows, columns = energy.shape
+    found = sp.csr_matrix((functions.shape[1],) * 2)
+    for top in range(0, rows, ROWS_AT_ONCE):
+        strip, near = (
+            slice(top, min(top + ROWS_AT_ONCE, rows)),
+            slice(max(top - 2, 0), min(top + ROWS_AT_ONCE + 2, rows)),
+        )
+        own, others = (functions[part.start * columns : part.stop * columns] for part in (strip, near))
+        found = found + own.T @ (energy.matrix(strip, near=near) @ others)
+    return found.tocsc()
+
+
+def _boxes(rows: sp.csr_matrix, shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """First and last row and column of the splines of each support."""
+    found = []
+    for axis in (rows.indices // shape[1], rows.indices % shape[1]):
+        found += [edge.reduceat(axis, rows.indptr[:-1]) for edge in (np.minimum, np.maximum)]
+    return tuple(found)
+
+
+def _reach(rows: sp.csr_matrix, shape: tuple[int, int]) -> int:
+    """Half of the splines that the widest support has in a row or column."""
+    top, bottom, left, right = _boxes(rows, shape)
+    return int(max((bottom - top).max(), (right - left).max()) + 2) // 2
+
+
+def _windows(shape: tuple[int, int], boxes: tuple[np.ndarray, ...], core: int, overlap: int) -> Iterator[_Window]:
     top, bottom, left, right = boxes
-    middle_y, middle_x = (top + bottom) // 2, (left + right) // 2
-    n_splines = shape[0] * shape[1]
+    middle_y, middle_x = (top + bottom) // 2 // core, (left + right) // 2 // core
     for y in range(0, shape[0], core):
         for x in range(0, shape[1], core):
             rows = np.arange(max(y - overlap, 0), min(y + core + overlap, shape[0]))
             columns = np.arange(max(x - overlap, 0), min(x + core + overlap, shape[1]))
-            splines = (rows[:, None] * shape[1] + columns).ravel()
             # only supports whose splines all lie in the window can be met in it
             within = (top >= rows[0]) & (bottom <= rows[-1]) & (left >= columns[0]) & (right <= columns[-1])
             supports = np.flatnonzero(within)
             own_rows, own_columns = (rows >= y) & (rows < y + core), (columns >= x) & (columns < x + core)
             own_splines = (own_rows[:, None] & own_columns).ravel()
-            own_supports = (middle_y[supports] // core == y // core) & (middle_x[supports] // core == x // core)
-            inside = np.concatenate([splines, n_splines + supports])
+            own_supports = (middle_y[supports] == y // core) & (middle_x[supports] == x // core)
             taken = np.flatnonzero(np.concatenate([own_splines, own_supports]))
-            colour = 2 * (y // core % 2) + x // core % 2
-            yield colour, inside, int(own_splines.sum()), taken, inside[taken]
+            yield _Window(
+                2 * (y // core % 2) + x // core % 2,
+                slice(int(rows[0]), int(rows[-1]) + 1),
+                slice(int(columns[0]), int(columns[-1]) + 1),
+                supports.astype(np.int32),
+                taken.astype(np.int32),
+                int(own_splines.sum()),
+            )

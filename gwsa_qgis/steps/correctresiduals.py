@@ -20,9 +20,10 @@ from gwsa_qgis.rasters.stack import create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_spread, plan_windows
 from gwsa_qgis.rasters.writing import replacing
 from gwsa_qgis.science.closure import COASTS
-from gwsa_qgis.science.closure_solvers import DIRECT_LIMIT, MONTHS_AT_ONCE
+from gwsa_qgis.science.closure_solvers import MONTHS_AT_ONCE, expected_bytes
 from gwsa_qgis.science.interpolation import spline_correction
 from gwsa_qgis.steps.residuals import (
+    FACTORS_SHARE,
     Correction,
     CorrectionJob,
     ExactCorrection,
@@ -41,6 +42,8 @@ BYTES_PER_VALUE = 12
 BYTES_PER_CELL = 120
 # Windows in flight that the memory is shared by, whatever the workers: windows are then the same, and with them all bytes.
 LANES = 6
+# Shares of the memory for windows and for coarse arrays, beside those for factors.
+WINDOWS_SHARE, COARSE_SHARE = 0.5, 0.25
 PROMISED_CM = 1e-4
 
 
@@ -132,10 +135,11 @@ def correctresiduals(
 
     Notes
     -----
-    Months are corrected in parts, and each part window by window, within the memory; the factors of the closure come
-    on top of it: some 15 kB a support up to 50,000 supports, then 0.4 GB or the budget once more. Pixels of supports
-    without a coarse value keep the smooth continuation of the correction around them. Pixel areas are weighted by
-    cos(latitude) on geographic grids.
+    Months are corrected in parts, and each part window by window, within the memory. The closure is factorised whole
+    where its factors (some 3 kB a coarse cell and 5 to 9 kB a support) fit in a quarter of the memory, and otherwise in
+    overlapping windows, again for each part of the months: more memory is then quicker. With a tolerance the factors
+    come on top of the memory up to 50,000 supports. Pixels of supports without a coarse value keep the smooth
+    continuation of the correction around them. Pixel areas are weighted by cos(latitude) on geographic grids.
     """
     report = Reporter(progress)
     _check_options(method, coast, tolerance)
@@ -183,18 +187,19 @@ def _check_options(method: str, coast: str, tolerance: float) -> None:
 
 def _plan(job: CorrectionJob, memory_mb: float) -> tuple[int, list[Window], int]:
     """Months at once, windows for them, and the side of the output's tiles."""
-    most = 0.75e6 * memory_mb
+    most = 1e6 * WINDOWS_SHARE * memory_mb
     tile = math.lcm(16, job.factor)
     tile = tile * max(TILE // tile, 1) if tile <= 2 * TILE else TILE
     per_month = LANES * BYTES_PER_VALUE
     step = tile if tile % job.factor == 0 and tile * tile * per_month <= most else job.factor
     fitting = most / per_month / (step * step * (1 if step == tile else 16))
-    fitting = min(fitting, 0.25e6 * memory_mb / (BYTES_PER_CELL * job.support.labels.size), job.months.size)
-    if job.support.count <= DIRECT_LIMIT:
+    cells = job.support.labels.size
+    fitting = min(fitting, 1e6 * COARSE_SHARE * memory_mb / (BYTES_PER_CELL * cells), job.months.size)
+    if expected_bytes(cells, job.support.count) <= 1e6 * FACTORS_SHARE * memory_mb:
         # More months at once would only make windows smaller, whose edges are read again for each.
         fitting = min(fitting, MONTHS_AT_ONCE)
     months = max(int(fitting), 1)
-    return months, plan_windows(job.grid, per_month * months, memory_mb=0.75 * memory_mb, multiple=step), tile
+    return months, plan_windows(job.grid, per_month * months, memory_mb=WINDOWS_SHARE * memory_mb, multiple=step), tile
 
 
 def _correction(

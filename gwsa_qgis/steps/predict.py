@@ -142,7 +142,7 @@ def predict(
             surrounding, begin = Surrounding(files, support, factor, journal.folder, trained.manifest["months"]), 0.15
             windows = plan.averaging_windows(files.grid, factor)
             months = plan.chunks[0].stop
-            surrounding.prepare(readers, windows, months, plan.lanes, journal, report.part(0.0, begin))
+            surrounding.prepare(readers, windows, months, plan.lanes, memory_mb, journal, report.part(0.0, begin))
         prediction = Prediction(trained, readers, surrounding, plan)
         work = journal.folder / "map.tif"
         with _create(work, files, trained, plan) as writer:

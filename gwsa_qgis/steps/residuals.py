@@ -13,6 +13,7 @@ import numpy as np
 from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.long_run import LongRun
 from gwsa_qgis.rasters.masks import read_mask
@@ -34,8 +35,8 @@ from gwsa_qgis.steps.support_map import (
 # Windows in which the splines are averaged; always the same, so that sums are too, whatever the memory and the workers.
 AVERAGING_MB = 32
 AVERAGING_BYTES = 100
-# Factors of a closure of more than 50,000 supports, or the budget where it is more.
-FACTORS_MB = 400
+# Share of the memory that the factors of a closure may take.
+FACTORS_SHARE = 0.25
 
 
 # Gives the supports of a window's pixels.
@@ -229,12 +230,13 @@ class ExactCorrection:
 
     def __init__(self, job: CorrectionJob, coast: str, tolerance: float, memory_mb: float, workers: int) -> None:
         self.job, self.coast, self.tolerance, self.workers = job, coast, tolerance, workers
-        self.kept_mb = max(memory_mb, FACTORS_MB)
+        self.kept_mb = FACTORS_SHARE * memory_mb
         self.patterns: set[str] = set()
         self._name, self._closings = "", {}
 
     def solve(self, found: Residuals, report: Reporter) -> Correction:
         """Function that gives the correction of a window."""
+        give_back()  # what reading the prediction has left
         parts: list[tuple[np.ndarray, Closure, SplineField]] = []
         names, usable = np.array(found.patterns), ~found.empty
         distinct = dict.fromkeys(names[usable])
@@ -243,6 +245,7 @@ class ExactCorrection:
             report(number / len(distinct), "Solving for the exact correction" if number == 0 else "")
             parts.append((months, *self._close(name, found.months[months[:1]], found.residual[months])))
         self.patterns.update(distinct)
+        give_back()
 
         def correct(window: Window) -> WindowCorrection:
             found = [
@@ -286,6 +289,7 @@ class ExactCorrection:
             if pixels is not None:
                 whole += pixels[0]
                 valid += pixels[1]
+        give_back()
         for found in parts:
             sums.add_part(found)
         share = valid_share(whole, valid) if self.coast == "bounded" else None

@@ -10,6 +10,7 @@ import numpy as np
 from gwsa_qgis.errors import GridMismatch
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.rasters.journal import Journal
 from gwsa_qgis.rasters.scratch import ScratchArray
 from gwsa_qgis.rasters.windows import Window, map_ordered, plan_windows
@@ -29,9 +30,8 @@ from gwsa_qgis.steps.trained_model import TrainedModel
 # Windows in which the splines are averaged; always the same, so that sums are too, whatever the memory and the workers.
 AVERAGING_MB = 32
 AVERAGING_BYTES = 100
-# Supports whose system is factorised whole, in some 150 MB; above, in windows, of which so much is kept.
-MOST_DIRECT = 10_000
-KEPT_MB = 100
+# Share of the memory that the factors of the supports' system may take.
+FACTORS_SHARE = 0.2
 # Values of cells that are solved for at once, in some 100 bytes each.
 SOLVED_VALUES = 3e5
 FEWEST_SOLVED = 8
@@ -77,8 +77,8 @@ class Surrounding:
     """Histosplines of each predictor's support means, by month.
 
     The means and the coefficients lie in files of the journal's folder, and pass through memory in parts: that of all
-    monthly ones would be 16 bytes a coarse cell, month and predictor. The supports themselves are in memory, with
-    their system's factors: at most some 250 MB up to 10,000 of them, then 0.1 GB and 2 kB for each.
+    monthly ones would be 16 bytes a coarse cell, month and predictor. The supports themselves are in memory, some 2 kB for
+    each, with their system's factors, as many as fit in a fifth of the memory.
 
     Fields are numbered: the predictors that stay first, then month by month the others.
 
@@ -103,7 +103,14 @@ class Surrounding:
         self.spacing = float("nan")
 
     def prepare(
-        self, readers: Readers, windows: list[Window], months: int, threads: int, journal: Journal, report: Reporter
+        self,
+        readers: Readers,
+        windows: list[Window],
+        months: int,
+        threads: int,
+        memory_mb: float,
+        journal: Journal,
+        report: Reporter,
     ) -> None:
         """Make signatures and averages over the supports, in one pass over the map, and solve for the histosplines.
 
@@ -113,11 +120,13 @@ class Surrounding:
             Made of whole coarse cells.
         months : int
             That are read at once.
+        memory_mb : float
+            Of the step, a share of which is for factors.
         """
         if DONE not in journal.finished:
             work = FinePass(self.files, self.span, self.support.grid.shape, self.factor, self.folder)
             found = work.run(readers, windows, months, threads, report.part(0.0, 0.9))
-            spacing = self._solve(found, threads, report.part(0.9, 1.0))
+            spacing = self._solve(found, threads, memory_mb, report.part(0.9, 1.0))
             made = [self.folder / FIELDS] + ([self.files.signatures.path] if self.files.monthly else [])
             journal.finish(DONE, made, {"spacing": spacing})
         self.open(float(journal.facts(DONE)["spacing"]), made=True)
@@ -160,20 +169,18 @@ class Surrounding:
         shape = (self.n_fields, self._basis_y.n_splines, self._basis_x.n_splines)
         self._fields = ScratchArray(self.folder / FIELDS, shape, made=made)
 
-    def _solve(self, found: FineSums, threads: int, report: Reporter) -> float:
+    def _solve(self, found: FineSums, threads: int, memory_mb: float, report: Reporter) -> float:
         """Write the coefficients of all fields; give the knot spacing."""
         report(0.0, "Interpolating the predictors' means")
+        give_back()  # what reading the predictors has left
         closing, spacing = None, self.support.knot_spacing(self.factor)
         built: dict[float, Closure] = {}
         step = max(int(SOLVED_VALUES / self.support.labels.size), FEWEST_SOLVED)
         for start in range(0, self.n_fields, step):
             fields = np.arange(start, min(start + step, self.n_fields))
-            month_of = np.where(fields < self.n_static, -1, (fields - self.n_static) // max(self.n_dynamic, 1))
-            distinct, which = np.unique(month_of, return_inverse=True)
-            area = np.stack([found.areas[int(month)] for month in distinct])[which]
-            means = support_means_of_cells(found.sums[start : fields[-1] + 1], area, self.support)
+            means = self._means(found, fields)
             if closing is None:
-                closing, field = solve_closing(self._maker(found.used, threads, built), spacing, means)
+                closing, field = solve_closing(self._maker(found.used, threads, memory_mb, built), spacing, means)
                 spacing = next(key for key, value in built.items() if value is closing)
                 self.open(spacing)
             else:
@@ -183,11 +190,19 @@ class Surrounding:
         found.remove()
         return spacing
 
-    def _maker(self, used: ScratchArray, threads: int, built: dict[float, Closure]) -> Callable[[float], Closure]:
+    def _means(self, found: FineSums, fields: np.ndarray) -> np.ndarray:
+        """Means of successive fields over supports, (n_fields, n_supports)."""
+        month_of = np.where(fields < self.n_static, -1, (fields - self.n_static) // max(self.n_dynamic, 1))
+        distinct, which = np.unique(month_of, return_inverse=True)
+        area = np.stack([found.areas[int(month)] for month in distinct])[which]
+        return support_means_of_cells(found.sums[fields[0] : fields[-1] + 1], area, self.support)
+
+    def _maker(
+        self, used: ScratchArray, threads: int, memory_mb: float, built: dict[float, Closure]
+    ) -> Callable[[float], Closure]:
         """Gives the closure for a knot spacing, from the pixels used."""
         grid, row_weights = self.files.grid, self.files.grid.row_weights()
         windows = plan_windows(grid, AVERAGING_BYTES, memory_mb=AVERAGING_MB, multiple=self.factor)
-        solver = "direct" if self.support.count <= MOST_DIRECT else "windows"
 
         def make(spacing: float) -> Closure:
             sums = SplineSums(*(uniform_basis(length, spacing) for length in grid.shape), self.support.count)
@@ -199,8 +214,9 @@ class Surrounding:
 
             for found in map_ordered(part, windows, threads):
                 sums.add_part(found)
+            give_back()
             built.clear()  # the factors of the one before are not needed
-            built[spacing] = Closure.from_sums(sums, solver=solver, kept_mb=KEPT_MB)
+            built[spacing] = Closure.from_sums(sums, kept_mb=FACTORS_SHARE * memory_mb)
             return built[spacing]
 
         return make

@@ -9,9 +9,9 @@ from scipy.sparse.linalg import splu
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.science import closure_solvers
-from gwsa_qgis.science.bsplines import SplineSums, evaluate_splines, roughness, uniform_basis
+from gwsa_qgis.science.bsplines import Roughness, SplineSums, evaluate_splines, uniform_basis
 from gwsa_qgis.science.closure import Closure, cell_support, support_pixels, valid_share
-from gwsa_qgis.science.closure_solvers import DirectSolver, WindowedSolver
+from gwsa_qgis.science.closure_solvers import DirectSolver, WindowedSolver, expected_bytes, make_solver
 from gwsa_qgis.science.interpolation import spline_correction
 
 
@@ -75,6 +75,47 @@ def dense_solution(energy, rows, values, corner=0.0):
     return np.linalg.lstsq(system, right, rcond=None)[0][:n]
 
 
+@pytest.mark.parametrize("bending", [0.0, 1e-3, 0.7])
+def test_roughness_in_whole_in_parts_and_applied_is_the_dense_one(case, bending):
+    labels, weights, spacing = case
+    dense = dense_system(labels, weights, spacing, bending)[0]
+    shape = tuple(uniform_basis(n, spacing).n_splines for n in labels.shape)
+    energy = Roughness(*shape, 1.0, bending)
+    np.testing.assert_allclose(energy.matrix().toarray(), dense, atol=1e-12)
+    fields = np.random.default_rng(0).normal(size=(energy.n_splines, 3))
+    np.testing.assert_allclose(energy @ fields, dense @ fields, atol=1e-10)
+    place = np.arange(energy.n_splines).reshape(shape)
+    rows, columns, near = slice(0, 5), slice(2, 9), slice(3, 8)
+    inside = place[rows, columns].ravel()
+    np.testing.assert_allclose(energy.matrix(rows, columns).toarray(), dense[np.ix_(inside, inside)], atol=1e-12)
+    others = place[near].ravel()
+    found = energy.matrix(rows, near=near).toarray()
+    np.testing.assert_allclose(found, dense[np.ix_(place[rows].ravel(), others)], atol=1e-12)
+
+
+@pytest.mark.parametrize("share", [1, 4])
+def test_factors_take_about_what_is_expected_of_them(share):
+    """In the largest map that is quick enough; smaller ones take less than expected."""
+    cells = 96
+    used = np.zeros((2 * cells, 2 * cells))
+    place = np.arange(2 * cells) // 4 % share == 0
+    used[np.ix_(place, place)] = 1
+    closure = Closure(cell_support(cells, cells, 2), used, knot_spacing=2)
+    rows = closure.spline_means[closure.present]
+    energy = Roughness(*closure.spline_shape, 1.0, 1e-3)
+    expected = expected_bytes(energy.n_splines, len(rows.indptr) - 1)
+    assert 0.75 < make_solver(energy, rows, None).claimed_bytes / expected < 1.25
+
+
+def test_factors_that_do_not_fit_are_made_in_windows_and_give_the_same(case):
+    labels, weights, spacing = case
+    values = np.random.default_rng(2).normal(size=(2, labels.max()))
+    whole, tight = (Closure(labels, weights, knot_spacing=spacing, kept_mb=kept) for kept in (400, 0.1))
+    np.testing.assert_allclose(tight.spread(values), whole.spread(values), atol=1e-8)
+    kinds = [type(next(iter(one._factorised.values()))) for one in (whole, tight)]
+    assert kinds == [DirectSolver, WindowedSolver]
+
+
 @pytest.mark.parametrize("solver", ["direct", "windows"])
 def test_both_solvers_equal_a_dense_solution(case, solver):
     labels, weights, spacing = case
@@ -98,11 +139,11 @@ def test_windows_equal_the_whole_map(core, overlap):
     weights = archipelago(cells * factor, cells * factor, seed=2)
     closure = Closure(cell_support(cells, cells, factor), weights, knot_spacing=factor)
     rows = closure.spline_means[closure.present]
-    energy = roughness(*closure.spline_shape, 1.0, 1e-3)
+    energy = Roughness(*closure.spline_shape, 1.0, 1e-3)
     values = 100 * np.random.default_rng(3).normal(size=(rows.shape[0], 3))
     whole = DirectSolver(energy, rows).solve(values)
     for kept in (1e9, 0):
-        windowed = WindowedSolver(energy, rows, None, closure.spline_shape, core=core, overlap=overlap, kept_bytes=kept)
+        windowed = WindowedSolver(energy, rows, None, core=core, overlap=overlap, kept_bytes=kept)
         assert len(windowed.windows) > 4
         found = windowed.solve(values)
         assert np.abs(found - whole).max() < 1e-8 * np.abs(values).max()
