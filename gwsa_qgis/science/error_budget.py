@@ -67,11 +67,24 @@ def mean_error(cell: np.ndarray, areas: np.ndarray) -> tuple[np.ndarray, np.ndar
         With errors that are independent from support to support: sqrt(sum (a s)^2) / sum a; and with errors that are the
         same everywhere: sum a s / sum a. The truth lies between. NaN where no support is known.
     """
+    return mean_error_of(error_sums(cell, areas))
+
+
+def error_sums(cell: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    """What `mean_error` is made of, (3, ...): sums over known supports of (a s)^2, of a s and of a.
+
+    Those of parts of a map add up to those of the whole.
+    """
     known = np.isfinite(cell)
     weighted = np.where(known, cell, 0.0) * areas
-    total = (known * areas).sum(-1)
+    return np.stack([(weighted**2).sum(-1), weighted.sum(-1), (known * areas).sum(-1)])
+
+
+def mean_error_of(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`mean_error` from its sums."""
+    squares, weighted, total = sums
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.sqrt((weighted**2).sum(-1)) / total, weighted.sum(-1) / total
+        return np.sqrt(squares) / total, weighted / total
 
 
 def gap_error(flags: np.ndarray, short: np.ndarray | None, long: np.ndarray | None) -> np.ndarray:

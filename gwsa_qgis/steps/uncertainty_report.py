@@ -8,11 +8,11 @@ import numpy as np
 
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months, list_months
-from gwsa_qgis.rasters.windows import Window
+from gwsa_qgis.rasters.windows import plan_windows
 from gwsa_qgis.report.html import Page
 from gwsa_qgis.report.intervals import coverage_panels, stacked_squares
 from gwsa_qgis.report.maps import map_panels
-from gwsa_qgis.science.error_budget import mean_error, normal_factor, quadrature
+from gwsa_qgis.science.error_budget import error_sums, mean_error_of, normal_factor, quadrature
 from gwsa_qgis.steps.calibration import Calibration
 from gwsa_qgis.steps.cell_errors import GRACE, CellErrors
 from gwsa_qgis.steps.error_sums import CELL, TOTAL, WITHIN, ErrorSums
@@ -20,7 +20,7 @@ from gwsa_qgis.steps.likeness import Likeness
 from gwsa_qgis.steps.support_map import SupportMap
 
 JUDGED_LEVEL = 0.9
-MOST_CELLS = 20_000
+WINDOW_MB = 16  # of coarse cells
 
 
 @dataclass(frozen=True)
@@ -227,17 +227,7 @@ def _basins(page: Page, facts: UncertaintyFacts) -> None:
         "they are all the same error, it is the sum of a s over the sum of a. The truth lies between, nearer the second "
         f"for land-surface models and for neighbours. WITHIN matters for parts of a {_one(facts)} alone."
     )
-    cells = facts.support.grid.rows * facts.support.grid.columns
-    if kinds == "cells" and cells > MOST_CELLS:
-        return
-    whole = Window(0, 0, facts.support.grid.rows, facts.support.grid.columns)
-    error = quadrature(facts.errors.window(whole).values()).reshape(facts.budget.months.size, -1)
-    labels, area = facts.support.labels.ravel(), np.repeat(facts.support.grid.row_weights(), whole.columns)
-    count = facts.support.count
-    areas = np.bincount(labels, area, count + 1)[1:]
-    first = np.zeros(count, np.int64)
-    first[labels[labels > 0][::-1] - 1] = np.flatnonzero(labels > 0)[::-1]
-    bounds = [np.sqrt(np.nanmean(bound**2)) for bound in mean_error(error[:, first], areas)]
+    bounds = [np.sqrt(np.nanmean(bound**2)) for bound in _whole_map_error(facts)]
     page.table(
         ("standard error of the mean over the whole map", "cm"),
         [
@@ -250,3 +240,21 @@ def _basins(page: Page, facts: UncertaintyFacts) -> None:
         ],
         "Example, root mean square over the months",
     )
+
+
+def _whole_map_error(facts: UncertaintyFacts) -> tuple[np.ndarray, np.ndarray]:
+    """Standard errors (n_months,) of the mean over the map: supports' errors independent, and the same everywhere."""
+    support, months = facts.support, facts.budget.months.size
+    labels, weights = support.labels, support.grid.row_weights()
+    areas = np.bincount(labels.ravel(), np.repeat(weights, labels.shape[1]), support.count + 1)
+    # a support's cells have one error: its first cell stands for it
+    names, first = np.unique(labels, return_index=True)
+    stands = np.zeros(labels.size, bool)
+    stands[first[names > 0]] = True
+    stands = stands.reshape(labels.shape)
+    sums = np.zeros((3, months))
+    for window in plan_windows(support.grid, 40 * months, memory_mb=WINDOW_MB):
+        chosen = stands[window.slices]
+        error = quadrature(part[:, chosen] for part in facts.errors.window(window).values())
+        sums += error_sums(error, areas[labels[window.slices][chosen]])
+    return mean_error_of(sums)

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from gwsa_qgis.errors import InvalidParameter
-from gwsa_qgis.science.error_budget import carry_over, gap_error, half_width, mean_error, normal_factor, quadrature
+from gwsa_qgis.science.error_budget import (
+    carry_over,
+    error_sums,
+    gap_error,
+    half_width,
+    mean_error,
+    mean_error_of,
+    normal_factor,
+    quadrature,
+)
 
 
 def test_quadrature_by_hand():
@@ -27,6 +36,15 @@ def test_mean_of_supports_by_hand():
     independent, together = mean_error(cell, areas)
     np.testing.assert_allclose(independent, [np.sqrt(9 + 144) / 4, 3.0, np.nan])
     np.testing.assert_allclose(together, [15 / 4, 3.0, np.nan])
+
+
+def test_mean_errors_of_parts_add_up_to_that_of_the_whole():
+    random = np.random.default_rng(3)
+    cell, areas = random.uniform(1, 3, (4, 9)), random.uniform(1, 2, 9)
+    cell[1, 2:7] = np.nan
+    parts = sum(error_sums(cell[:, part], areas[part]) for part in (slice(0, 2), slice(2, 7), slice(7, 9)))
+    for found, expected in zip(mean_error_of(parts), mean_error(cell, areas), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_mean_error_is_that_of_a_simulated_mean():
