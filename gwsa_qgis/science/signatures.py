@@ -62,19 +62,31 @@ class SignatureSums:
             Where all of them have a value.
         months : (n_months,) datetime64[M]
         """
-        size = np.empty(self._counts.shape[1:], np.float32)
+        calendar, terms = calendar_month(months), _terms(months).T
+        there = valid.reshape(len(months), -1)
+        for month, own in zip(calendar, there, strict=True):
+            self._counts[int(month) - 1] += own
+        layers = [layer.reshape(len(months), -1) for layer in layers]
+        # sums of a few places stay in the processor's cache over all months
+        for start in range(0, there.shape[1], PLACES_AT_ONCE):
+            self._add(layers, there, terms, slice(start, min(start + PLACES_AT_ONCE, there.shape[1])))
+
+    def _add(self, layers: Sequence[np.ndarray], valid: np.ndarray, terms: np.ndarray, places: slice) -> None:
+        there = valid[:, places]
+        whole = there.all(1)
+        size = np.empty(there.shape[1], np.float32)
         exact, product = np.empty((2, size.size), np.float64)
-        for t, (terms, month) in enumerate(zip(_terms(months).T, calendar_month(months), strict=True)):
-            there = valid[t].ravel()
-            self._counts[int(month) - 1] += there
-            whole = there.all()
-            for products, largest, layer in zip(self._products, self._largest, layers, strict=True):
-                values = layer[t].ravel()
-                values = values if whole else np.where(there, values, 0)
+        for products, largest, layer in zip(
+            self._products[:, :, places], self._largest[:, places], layers, strict=True
+        ):
+            for t, own_terms in enumerate(terms):
+                values = layer[t, places]
+                if not whole[t]:
+                    values = np.where(there[t], values, 0)
                 np.maximum(largest, np.abs(values, out=size, casting="same_kind"), out=largest)
                 exact[:] = values
                 products[0] += exact
-                for sums, term in zip(products[1:], terms[1:], strict=True):
+                for sums, term in zip(products[1:], own_terms[1:], strict=True):
                     sums += np.multiply(exact, term, out=product)
 
     def finish(self) -> np.ndarray:

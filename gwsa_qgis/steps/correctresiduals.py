@@ -13,6 +13,7 @@ import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.progress import ProgressFunction, Reporter
+from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.rasters.inspection import list_months
 from gwsa_qgis.rasters.long_run import LongRun, long_run
 from gwsa_qgis.rasters.raster import TILE, RasterWriter
@@ -167,6 +168,8 @@ def correctresiduals(
             correct = partial(_correction, method, exact, found, job, part.part(0.4, 0.45))
             after = _write(job, run, found, correct, writer, first, tile, windows, crew, part.part(0.45, 1.0))
             figures.add(found, after, first)
+            del found, correct, after  # before those of the next part are made
+            give_back()
         figures.require(job)
         if table is not None:
             table.write_text(figures.table(job.months, job.support), encoding="utf-8", newline="\n")

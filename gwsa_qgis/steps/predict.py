@@ -141,7 +141,7 @@ def predict(
         if support is not None:
             surrounding, begin = Surrounding(files, support, factor, journal.folder, trained.manifest["months"]), 0.15
             windows = plan.averaging_windows(files.grid, factor)
-            months = plan.chunks[0].stop
+            months = plan.averaging_months
             surrounding.prepare(readers, windows, months, plan.lanes, memory_mb, journal, report.part(0.0, begin))
         prediction = Prediction(trained, readers, surrounding, plan)
         work = journal.folder / "map.tif"

@@ -15,6 +15,9 @@ FEWEST_PIECES = 3  # that must fit in it: one being read, one predicted, one wri
 ROWS_IN_PIECE = 2**16  # more would not make the learners quicker
 ROWS_IN_PART = 2**21  # some ten seconds of work: what an interruption costs
 SMALLEST_TILE = 16
+# What averaging takes of a pixel for each monthly predictor: its value in a month, and the sums of its signatures.
+AVERAGING_BYTES, SIGNATURE_BYTES = 12, 40
+MOST_AVERAGED = 12
 # Rows that learners are given at once: enough to keep them busy, and what they make on the way is small. No power of two,
 # so that the inputs of a row do not all fall on the same place of the processor's cache.
 ROWS_AT_ONCE = 2**14 + 16
@@ -45,6 +48,8 @@ class PredictPlan:
         Pieces that are predicted at the same time.
     threads : int
         Of the learners, for one piece.
+    averaging_months : int
+        Months that are read at once where predictors are averaged.
     """
 
     tile: int
@@ -52,6 +57,7 @@ class PredictPlan:
     chunks: list[slice]
     lanes: int
     threads: int
+    averaging_months: int
 
     @property
     def windows(self) -> list[Window]:
@@ -96,7 +102,10 @@ def plan_prediction(files: FineFiles, n_inputs: int, memory_mb: float, threads: 
     # beside those that are predicted, one is read and one written
     fitting = max(int((budget - 2 * piece) / (piece + min(per_table, per_table * pixels / ROWS_AT_ONCE))), 1)
     lanes = max(min(total, fitting), 1)
-    return PredictPlan(tile, _parts(files, tile), chunks, lanes, max(total // lanes, 1))
+    # as read and as used, by pixel and month, beside the sums of signatures
+    averaging = budget / lanes / pixels - SIGNATURE_BYTES * n_dynamic
+    months = min(max(int(averaging / max(AVERAGING_BYTES * n_dynamic, 1)), at_once), MOST_AVERAGED, files.months.size)
+    return PredictPlan(tile, _parts(files, tile), chunks, lanes, max(total // lanes, 1), months)
 
 
 def _squares(grid: Grid, side: int) -> list[Window]:
