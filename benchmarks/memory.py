@@ -27,7 +27,7 @@ SIDES = (512, 1024, 2048)
 BUDGET_MB = 40
 BUDGETS = {
     "hotspots": 16, "glaciermask": 20, "watermask": 8, "basemask": 6, "aquiferclasses": 8, "monthlystack": 8,
-    "fillgaps": 12,
+    "fillgaps": 12, "trainmodels": 32,
 }  # fmt: skip
 CACHE_MB = 16
 ALLOWED = 1.10
@@ -84,7 +84,7 @@ STEPS = (
     "validatewells", "trend", "trendbreak", "hotspots", "seasonality", "droughtindex", "attribution", "latitudeprofile",
     "basinseries", "basinreport", "projectreport",
 )  # fmt: skip
-WITHOUT_BUDGET = ("trainmodels", "validatewells")
+WITHOUT_BUDGET = ("validatewells",)
 
 
 def peak_mb(step: str, folder: Path) -> tuple[float, float, float]:

@@ -29,8 +29,8 @@ class TrainModels(GwsaAlgorithm):
     the weight from 0 to 1 with which its detail enters the fine map. Without skill the weight is 0 and the map is as good
     as exact interpolation. Detail below a mascon is judged by that between mascons: nothing finer was measured.</p>
     <p><b>published</b>: models learn the levels of coarse cells, as in the paper: hyper-parameters by randomised search
-    on random samples of each class, 70 % for training and 30 % for test, then a fit on all samples. Its random test
-    leaks between neighbours, so blocked scores stand beside it.</p>
+    on random samples of each class, 70 % for training and 30 % for test, then a fit on all samples that the memory
+    budget holds. Its random test leaks between neighbours, so blocked scores stand beside it.</p>
     <p>Every score stands beside two references on the same samples: the class's monthly climatology, and plain
     interpolation of the coarser scale, which needs no predictors. Where the published preset does worse than that, its
     report says so.</p>
@@ -99,14 +99,23 @@ class TrainModels(GwsaAlgorithm):
         self.add_number(
             "SAMPLES",
             "Samples for search and scores",
-            "Random samples of each class. Final models are fitted on all; the recommended preset's blocks judge all, by "
-            "models of at most a million samples.",
+            "Random samples of each class. Final models are fitted on all that the memory budget holds; the recommended "
+            "preset's blocks judge all of these, by models of at most a million samples.",
             200000,
             100,
         )
         self.add_number("SEARCH_ITERATIONS", "Search iterations", "Settings tried by the randomised search.", 10, 1)
         self.add_number("SEED", "Seed", "Same seed, same result.", 0, 0)
         self.add_number("THREADS", "Threads", "0 takes all cores. The result is the same for any number.", 0, 0)
+        self.add_number(
+            "MEMORY",
+            "Memory budget (MB)",
+            "What a training may take beside the program itself. Where that does not hold all samples (some 10 million of 40 "
+            "inputs in 4,096 MB), random ones are taken: fewer of the larger neighbourhoods first, or of the largest "
+            "classes. The log and the report say how many.",
+            4096,
+            16,
+        )
         self.add_choice(
             "DEVICE",
             "Device",
@@ -151,6 +160,7 @@ class TrainModels(GwsaAlgorithm):
             seed=values.integer("SEED"),
             threads=values.integer("THREADS"),
             device=values.choice("DEVICE"),
+            memory_mb=values.integer("MEMORY"),
             progress=progress,
         )
         return {"BLOCKED_R2": result.blocked_r2, "RANDOM_R2": result.random_r2}

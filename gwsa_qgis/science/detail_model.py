@@ -8,6 +8,7 @@ import numpy as np
 
 from gwsa_qgis.science.learners import TreeEnsemble
 from gwsa_qgis.science.linear_detail import LinearDetail
+from gwsa_qgis.science.table_rows import TableRows
 
 PARTS = ("linear", "trees")
 SHARE_OF_LINEAR = 0.3  # of the time of a fit, about
@@ -27,7 +28,11 @@ class DetailModel:
         self.linear, self.trees = linear, trees
 
     def fit(
-        self, x: np.ndarray, y: np.ndarray, classes: np.ndarray, progress: Callable[[float], None] | None = None
+        self,
+        x: np.ndarray | TableRows,
+        y: np.ndarray,
+        classes: np.ndarray,
+        progress: Callable[[float], None] | None = None,
     ) -> DetailModel:
         """Fit both parts on samples (n_samples, n_inputs), (n_samples,) and (n_samples,)."""
         tell = progress or (lambda share: None)

@@ -10,6 +10,7 @@ import numpy as np
 
 from gwsa_qgis.science.bsplines import basis_means
 from gwsa_qgis.science.closure import Closure
+from gwsa_qgis.science.closure_solvers import KEPT_BYTES
 from gwsa_qgis.science.supports import group_labels, group_means
 
 
@@ -27,17 +28,25 @@ class CoarserScale:
     knot_spacing : float, optional
         Knots of the groups' histospline in fine pixels: the block's edge for R x R cells. By default half the groups'
         pitch, for groups of mascons.
+    kept_mb : float
+        Memory for the factors of the groups' histospline (see `closure.Closure`).
     """
 
     def __init__(
-        self, support: np.ndarray, weights: np.ndarray, groups: np.ndarray, *, knot_spacing: float | None = None
+        self,
+        support: np.ndarray,
+        weights: np.ndarray,
+        groups: np.ndarray,
+        *,
+        knot_spacing: float | None = None,
+        kept_mb: float = KEPT_BYTES / 1e6,
     ) -> None:
         self.groups = np.asarray(groups)
         of_groups = group_labels(support, self.groups)
         if knot_spacing is None:
             pixels = np.bincount(of_groups.ravel())[1:]
             knot_spacing = max(1.0, 0.5 * float(np.sqrt(np.median(pixels[pixels > 0]))))
-        self._closure = Closure(of_groups, weights, knot_spacing=knot_spacing)
+        self._closure = Closure(of_groups, weights, knot_spacing=knot_spacing, kept_mb=kept_mb)
         self._means, self.areas = basis_means(
             np.asarray(support), weights, self._closure.basis_y, self._closure.basis_x, self.groups.size
         )

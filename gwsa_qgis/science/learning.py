@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from gwsa_qgis.errors import InvalidModelFile, InvalidParameter, MissingPackage, NoUsableData
+from gwsa_qgis.science.table_rows import TableRows
 
 Batch = tuple[np.ndarray, np.ndarray]
 # Called once for every pass over the samples; each call gives the same batches (x, y) in the same order.
@@ -50,7 +51,7 @@ class Learner(Protocol):
         Parameters
         ----------
         x : (n_samples, n_inputs) float32, or callable
-            A callable is a source of batches, for samples that memory does not hold.
+            Array or `TableRows`. A callable is a source of batches, for samples that memory does not hold.
         y : (n_samples,) float32
             Not given with a source.
         progress : callable, optional
@@ -76,7 +77,7 @@ class Learner(Protocol):
 
 
 def batches(
-    x: np.ndarray | BatchSource, y: np.ndarray | None = None, rows: int = ROWS_AT_ONCE
+    x: np.ndarray | TableRows | BatchSource, y: np.ndarray | None = None, rows: int = ROWS_AT_ONCE
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Give the samples in batches of exactly `rows` rows, float32; only the last one may have fewer.
 
@@ -85,6 +86,10 @@ def batches(
     InvalidParameter
         If x and y of a batch do not fit together, or one has another number of inputs than those before it.
     """
+    if isinstance(x, TableRows):
+        for start in range(0, len(x), rows):
+            yield np.asarray(x[start : start + rows], np.float32), np.asarray(y[start : start + rows], np.float32)
+        return
     inputs, kept, held = None, [], 0
     for own_x, own_y in x() if callable(x) else [(x, y)]:
         own_x, own_y = np.asarray(own_x, np.float32), np.asarray(own_y, np.float32)

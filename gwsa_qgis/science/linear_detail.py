@@ -16,6 +16,7 @@ import numpy as np
 from gwsa_qgis.errors import InvalidModelFile
 from gwsa_qgis.science.blas import one_blas_thread
 from gwsa_qgis.science.learners import require_samples
+from gwsa_qgis.science.table_rows import TableRows
 
 Item = TypeVar("Item")
 RIDGE = 0.1
@@ -57,13 +58,17 @@ class LinearDetail:
         self.coefficients = np.empty((0, 0))
 
     def fit(
-        self, x: np.ndarray, y: np.ndarray, classes: np.ndarray, progress: Callable[[float], None] | None = None
+        self,
+        x: np.ndarray | TableRows,
+        y: np.ndarray,
+        classes: np.ndarray,
+        progress: Callable[[float], None] | None = None,
     ) -> LinearDetail:
         """Fit on samples.
 
         Parameters
         ----------
-        x : ndarray, shape (n_samples, 2 * n_predictors + n_calendar)
+        x : ndarray or TableRows, shape (n_samples, 2 * n_predictors + n_calendar)
         y : ndarray, shape (n_samples,)
         classes : ndarray of int, shape (n_samples,)
         progress : callable, optional
@@ -79,7 +84,7 @@ class LinearDetail:
 
     def path(
         self,
-        x: np.ndarray,
+        x: np.ndarray | TableRows,
         y: np.ndarray,
         classes: np.ndarray,
         ridges: Sequence[float],
@@ -111,7 +116,7 @@ class LinearDetail:
 
     def _sums(
         self,
-        x: np.ndarray,
+        x: np.ndarray | TableRows,
         y: np.ndarray,
         classes: np.ndarray,
         n_terms: int,
@@ -133,7 +138,7 @@ class LinearDetail:
                     products += product
         return squares, products
 
-    def predict(self, x: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    def predict(self, x: np.ndarray | TableRows, classes: np.ndarray) -> np.ndarray:
         """Detail (n_samples,), float64; a row's value does not depend on the other rows."""
         out = np.zeros(len(x))
         for rows in _chunks(len(x), _ROWS_PREDICTED):
@@ -218,7 +223,7 @@ class LinearDetail:
 
 
 def _moments(
-    x: np.ndarray, n: int, progress: Callable[[float], None] | None = None
+    x: np.ndarray | TableRows, n: int, progress: Callable[[float], None] | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and deviation of the levels and largest size of the deviations, without a copy of the table."""
     first, second, third = (

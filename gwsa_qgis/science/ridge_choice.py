@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gwsa_qgis.science.linear_detail import RIDGE, LinearDetail
+from gwsa_qgis.science.table_rows import TableRows
 
 RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
 
@@ -14,7 +15,7 @@ RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
 def choose_ridge(
     n_predictors: int,
     class_names: Sequence[int],
-    x: np.ndarray,
+    x: np.ndarray | TableRows,
     y: np.ndarray,
     classes: np.ndarray,
     blocks: np.ndarray,
@@ -57,11 +58,16 @@ def choose_ridge(
     for done, fold in enumerate(names):
         train, test = folds != fold, np.flatnonzero(folds[:judged] == fold)
         models = LinearDetail(n_predictors, class_names, threads=threads).path(
-            x[train], y[train], classes[train], RIDGES, lambda share, done=done: tell((done + share) / names.size)
+            TableRows(x, train),
+            y[train],
+            classes[train],
+            RIDGES,
+            lambda share, done=done: tell((done + share) / names.size),
         )
+        held = TableRows(x, test)
         for row, model in zip(squares, models, strict=True):
             tell((done + 1) / names.size)
-            row[test] = (model.predict(x[test], classes[test]) - y[test]) ** 2
+            row[test] = (model.predict(held, classes[test]) - y[test]) ** 2
     block = np.unique(blocks[:judged], return_inverse=True)[1].ravel()
     sums = np.stack([np.bincount(block, row) for row in squares])
     least = sums[sums.sum(1).argmin()]

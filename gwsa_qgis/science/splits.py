@@ -30,10 +30,13 @@ def group_folds(groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
     groups : (n_samples,) int
         Labels from 1, 0 for none.
     """
-    names, index = np.unique(groups, return_inverse=True)
+    counts = np.bincount(groups)  # np.unique would sort all samples
+    names = np.flatnonzero(counts)
     if (names > 0).sum() < 2:
         return np.full(groups.shape, NEVER, np.int32)
-    return blocked_folds(names, n_folds, seed)[index.ravel()]
+    fold_of = np.zeros(counts.size, np.int32)
+    fold_of[names] = blocked_folds(names, n_folds, seed)
+    return fold_of[groups]
 
 
 def year_folds(years: np.ndarray, n_folds: int = 5) -> np.ndarray:

@@ -14,7 +14,7 @@ from gwsa_qgis.science.model_inputs import DEVIATION
 from gwsa_qgis.science.supports import blocked_folds
 from gwsa_qgis.steps.calibration import BLOCKS, ENTRY, POINTS, SCORES
 from gwsa_qgis.steps.model_file import ModelFile
-from gwsa_qgis.steps.training_samples import TrainingTable
+from gwsa_qgis.steps.sample_table import TrainingTable
 from gwsa_qgis.steps.training_scores import Judged
 
 LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95)

@@ -9,16 +9,16 @@ from functools import partial
 import numpy as np
 
 from gwsa_qgis.progress import Reporter
+from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.science.cross_validation import DetailWeights, detail_weights
 from gwsa_qgis.science.detail_model import DetailModel
-from gwsa_qgis.science.learners import Learner, make_learner, require_samples
+from gwsa_qgis.science.learners import Learner, require_samples
 from gwsa_qgis.science.linear_detail import LinearDetail
 from gwsa_qgis.science.ridge_choice import choose_ridge
-from gwsa_qgis.science.search import Remember, search_parameters
 from gwsa_qgis.science.splits import group_folds
+from gwsa_qgis.steps.sample_table import Samples, TrainingTable
 from gwsa_qgis.steps.trained_model import POOLED
 from gwsa_qgis.steps.training_journal import Kept
-from gwsa_qgis.steps.training_samples import Samples, TrainingTable
 from gwsa_qgis.steps.training_scores import (
     BLOCKS,
     CLASSES,
@@ -34,13 +34,14 @@ from gwsa_qgis.steps.training_scores import (
     folds_of,
     score_rows,
 )
+from gwsa_qgis.steps.training_settings import Settings
 
 SEARCH_FOLDS = 3
 # The search of the recommended preset is about trees that add little to a linear part: so many samples settle it.
 MOST_SEARCHED_DETAILS = 5_000
 CONTRIBUTION_ROWS = 2_000
-# Models that judge the detail are fitted on so many samples at most, and the last one on all: of more, neighbours in space
-# and time say little that is new, and five such fits would take the time of five last ones.
+# Models that judge the detail are fitted on so many samples at most, and the last one on all of the table: of more,
+# neighbours in space and time say little that is new, and five such fits would take the time of five last ones.
 MOST_CROSS_VALIDATED = 1_000_000
 JUDGED_AT_ONCE = 2**16
 
@@ -97,58 +98,10 @@ class Training:
             self.contributions[name] = tell(settings.draw(data, 0, CONTRIBUTION_ROWS).x, inputs)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Options of a training that do not change from class to class."""
-
-    learner: str
-    samples: int
-    search_iterations: int
-    seed: int
-    threads: int
-    device: str = "auto"
-
-    def make(self, parameters: dict) -> Learner:
-        """A new learner."""
-        return make_learner(self.learner, parameters, self.seed, self.threads, self.device)
-
-    def search(
-        self,
-        data: Samples,
-        folds: np.ndarray,
-        report: Reporter,
-        *,
-        shallow: bool = False,
-        remember: Remember | None = None,
-    ) -> dict:
-        """Parameters that do best on the folds; `remember` keeps the scores of candidates (see `search_parameters`)."""
-        return search_parameters(
-            self.learner,
-            data.x,
-            data.y,
-            folds,
-            iterations=self.search_iterations,
-            seed=self.seed,
-            threads=self.threads,
-            device=self.device,
-            shallow=shallow,
-            progress=report,
-            remember=remember,
-        )[0]
-
-    def draw(self, data: Samples, number: int = 0, most: int | None = None) -> Samples:
-        """At most `samples` random rows, or `most` if that is less."""
-        size = min(self.samples, most or self.samples)
-        if data.size <= size:
-            return data
-        rows = np.random.default_rng([self.seed, number]).choice(data.size, size, replace=False)
-        return data.take(np.sort(rows))
-
-
 def train_published(
     table: TrainingTable, inputs: Sequence[str], splits: Sequence[str], settings: Settings, kept: Kept, report: Reporter
 ) -> Training:
-    """One model of levels a class: searched on random samples, scored on held-out ones, then fitted on all.
+    """One model of levels a class: searched on random samples, scored on held-out ones, then fitted on all of the table.
 
     Parameters
     ----------
@@ -161,10 +114,11 @@ def train_published(
     for number, name in enumerate(table.names):
         part = report.part(0.95 * number / len(table.names), 0.95 * (number + 1) / len(table.names))
         part(0.0, f"Training class {name}" if name else "Training")
-        own = table.samples.take(_rows_of_class(table.samples, name))
+        rows = _rows_of_class(table.samples, name)
+        own = table.samples.take(rows)
         require_samples(own.size, f"class {name}" if name else "the model")
         some = settings.draw(own, name)
-        drawn.append(some)
+        drawn.append(np.arange(rows.start, rows.stop)[settings.drawn(own.size, name)])
         train = some.take(folds_of(RANDOM, some, settings.seed, name) < 0)
         folds = np.random.default_rng([settings.seed, name, 1]).integers(0, SEARCH_FOLDS, train.size)
         key = f"class_{name}"
@@ -182,7 +136,7 @@ def train_published(
         result.explain(key, own, inputs, settings)
         result.entries.append({"class": name, "model": key, "weight": 1.0, "samples": own.size})
     if CLASSES in splits:
-        some = Samples.together(drawn)
+        some = table.samples.take(np.concatenate(drawn))
         folds = folds_of(CLASSES, some, settings.seed)
         fit = partial(_held_levels, some, parameters, settings)
         judged[CLASSES].append(
@@ -328,6 +282,7 @@ def held_out(
         told = report.part(done / names.size, (done + 1) / names.size)
         result[out] = kept.array(f"{label}, {done + 1} of {names.size}", partial(estimate, int(fold), out, told))
         report((done + 1) / names.size)
+        give_back()
     return result
 
 
@@ -353,7 +308,7 @@ def _held_levels(
 ) -> np.ndarray:
     """Levels of held-out samples, by a model of at most `samples` others."""
     train, test = settings.draw(data.take(~out)), data.take(out)
-    return settings.make(parameters[int(test.classes[0])]).fit(train.x, train.y, report).predict(test.x)
+    return settings.make(parameters[int(test.classes[0])]).fit(train.x, train.y, report).predict(np.asarray(test.x))
 
 
 def _weighted(parts: np.ndarray, data: Samples, weights: DetailWeights, split: str = BLOCKS) -> np.ndarray:

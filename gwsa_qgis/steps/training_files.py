@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,16 +49,20 @@ class TrainingFiles:
     filled_months: int
     monthly: list[str]
 
-    def read_target(self) -> np.ndarray:
-        """Target of all months, (n_months, rows, columns) float32, cm."""
+    def read_target(self, runs: Sequence[slice]) -> Iterator[tuple[slice, np.ndarray]]:
+        """The target, (n_months, rows, columns) float32, cm, run of months by run."""
         with MonthlyStack(self.target) as stack:
-            return stack.read_months(self.months) * np.float32(self.to_cm)
+            for run in runs:
+                yield run, stack.read_months(self.months[run]) * np.float32(self.to_cm)
 
-    def read_predictors(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Each predictor's name and values, (n_months or 1, rows, columns)."""
+    def read_predictors(self, runs: Sequence[slice]) -> Iterator[tuple[str, Iterator[tuple[slice, np.ndarray]]]]:
+        """Each predictor's name and values: (n_months, rows, columns) run of months by run, or (1, rows, columns)."""
         with PredictorSet(self.predictors) as predictors:
             for name in self.names:
-                yield name, predictors.read(name, self.months)
+                whole = [slice(0, self.months.size)]
+                parts = runs if name in self.monthly else whole
+                yield name, ((run, predictors.read(name, self.months[run])) for run in parts)
+                predictors.forget(name)
 
 
 def open_training(
@@ -106,11 +110,22 @@ def open_training(
         )
 
 
-def warn_of_repetition(target: np.ndarray, report: Reporter) -> None:
-    """Warn when a field that is to be taken cell by cell repeats one series on many neighbours."""
-    here, there = target[:, :, :-1], target[:, :, 1:]
-    both = np.isfinite(here).any(0) & np.isfinite(there).any(0)
-    same = both & ((here == there) | (np.isnan(here) & np.isnan(there))).all(0)
+def warn_of_repetition(target: Iterable[np.ndarray], report: Reporter) -> None:
+    """Warn when a field that is to be taken cell by cell repeats one series on many neighbours.
+
+    Parameters
+    ----------
+    target : iterable of (n_months, rows, columns) arrays
+        Runs of months.
+    """
+    same, left, right = True, False, False
+    for part in target:
+        here, there = part[:, :, :-1], part[:, :, 1:]
+        same &= ((here == there) | (np.isnan(here) & np.isnan(there))).all(0)
+        left |= np.isfinite(here).any(0)
+        right |= np.isfinite(there).any(0)
+    both = left & right
+    same &= both
     if both.any() and same.sum() > REPEATED_SHARE * both.sum():
         report.warn(
             f"{100 * same.sum() / both.sum():.0f} % of neighbouring cells have the same series, as mascons printed on a "

@@ -69,6 +69,11 @@ def training_page(manifest: dict, training: Training, grid: Grid, share: np.ndar
     subtitle = f"Preset {manifest['preset']}, supports: {support['count']} {support['kind']}"
     page = Page("Training of downscaling models", subtitle)
     page.section("What the figures say")
+    if "thinned" in manifest:
+        page.note(
+            f"The models were fitted on {manifest['thinned']['samples']} random samples of {manifest['thinned']['of']}: the "
+            "memory budget held no more. A larger MEMORY takes more."
+        )
     for text in findings(manifest["preset"], training):
         page.note(text)
     _add_scores(page, training)

@@ -2,261 +2,307 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
 from gwsa_qgis.progress import Reporter
+from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.science.deviations import CoarserScale
 from gwsa_qgis.science.model_inputs import detail_names, time_inputs
-from gwsa_qgis.science.signatures import signature_names, signatures
+from gwsa_qgis.science.signatures import SignatureSums, signature_names
 from gwsa_qgis.science.splits import degree_blocks
 from gwsa_qgis.science.supports import support_means
+from gwsa_qgis.steps.sample_choice import SampleChoice, class_totals, scale_totals
+from gwsa_qgis.steps.sample_table import Samples, TrainingTable
 from gwsa_qgis.steps.support_map import SupportMap, cell_map
 from gwsa_qgis.steps.training_files import TrainingFiles, require_classes, wanted_cells, warn_of_repetition
+from gwsa_qgis.steps.training_memory import TrainingMemory
 
 MOST_REFERENCE_CELLS = 800_000
-ROWS_AT_ONCE, VALUES_AT_ONCE = 100_000, 2**22
-# Numbers in the table of deviations (2.4 GB): beyond it the larger scales, which only help, are thinned at random.
-MOST_VALUES = 600_000_000
+VALUES_AT_ONCE = 2**22
+USUAL = TrainingMemory()
 
 
-@dataclass
-class Samples:
-    """Rows of a training table.
+def cell_samples(
+    files: TrainingFiles,
+    support: SupportMap,
+    report: Reporter,
+    degrees: float = 0.0,
+    memory: TrainingMemory = USUAL,
+    seed: int = 0,
+) -> TrainingTable:
+    """Levels on coarse cells, as published; they are held out by the groups of the supports that they belong to.
 
-    Attributes
-    ----------
-    x : (n, n_inputs) float32
-    y : (n,) float32
-        GWSA (cm) of cells, or the deviation of supports.
-    around : (n,) float32
-        What interpolation of the coarser scale says at the sample, cm; NaN where it was not computed.
-    classes, blocks : (n,) int32
-        Class, and block of places that are held out together (0 none), of each sample.
-    places : (n,) int32
-        Cell or support, from 0.
-    months : (n,) int16
-        Months since 1970-01.
+    Where memory does not hold all, those of the largest classes are thinned at random.
     """
-
-    x: np.ndarray
-    y: np.ndarray
-    around: np.ndarray
-    classes: np.ndarray
-    blocks: np.ndarray
-    places: np.ndarray
-    months: np.ndarray
-
-    @classmethod
-    def empty(cls, size: int, n_inputs: int) -> Samples:
-        """A table to be filled."""
-        kinds = (np.float32, np.float32, np.int32, np.int32, np.int32, np.int16)
-        return cls(np.empty((size, n_inputs), np.float32), *(np.empty(size, kind) for kind in kinds))
-
-    @staticmethod
-    def together(parts: Sequence[Samples]) -> Samples:
-        """Samples one after the other."""
-        return Samples(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(Samples)))
-
-    def take(self, rows: np.ndarray | slice) -> Samples:
-        """Chosen rows; those of a slice are not copied."""
-        return Samples(*(getattr(self, part.name)[rows] for part in fields(self)))
-
-    def complete(self) -> np.ndarray:
-        """Rows without a missing input, (n,) bool."""
-        whole = np.empty(self.size, bool)
-        for rows in _chunks(self.size):
-            whole[rows] = np.isfinite(self.x[rows]).all(1)
-        return whole
-
-    def keep(self, wanted: np.ndarray) -> Samples:
-        """The wanted rows (n,) bool, moved together within this table, which is used up."""
-        if wanted.all():
-            return self
-        for part in fields(self):
-            values, at = getattr(self, part.name), 0
-            for rows in _chunks(self.size):
-                kept = values[rows][wanted[rows]]
-                values[at : at + len(kept)] = kept
-                at += len(kept)
-        return self.take(slice(0, int(wanted.sum())))
-
-    @property
-    def size(self) -> int:
-        """Number of samples."""
-        return self.y.size
-
-    @property
-    def years(self) -> np.ndarray:
-        """Calendar year of each sample."""
-        return self.months // 12 + 1970
-
-    @property
-    def calendar(self) -> np.ndarray:
-        """Calendar month of each sample, from 0."""
-        return self.months % 12
-
-
-@dataclass(frozen=True)
-class TrainingTable:
-    """Samples and the places that they come from.
-
-    Attributes
-    ----------
-    samples : Samples
-        With the published preset sorted by class; with the recommended one those of the smallest coarser scale first.
-    scales : tuple of int
-        Number of samples of each coarser scale, the smallest first; all in one with the published preset.
-    spacings : tuple of float
-        Knot spacing of each scale, cells: a scale twice as large has twice the spacing.
-    names : list of int
-        Classes to be trained; 0 alone where there are none.
-    places : SupportMap
-        What `Samples.places` counts: cells or supports.
-    neighbours, classes : (places.count,) int
-        Group of neighbours and class of each place.
-    """
-
-    samples: Samples
-    scales: tuple[int, ...]
-    spacings: tuple[float, ...]
-    names: list[int]
-    places: SupportMap
-    neighbours: np.ndarray
-    classes: np.ndarray
-
-    @property
-    def first(self) -> int:
-        """Number of samples of the smallest coarser scale."""
-        return self.scales[0]
-
-
-def cell_samples(files: TrainingFiles, support: SupportMap, report: Reporter, degrees: float = 0.0) -> TrainingTable:
-    """Levels on coarse cells, as published; they are held out by the groups of the supports that they belong to."""
-    target = files.read_target()
-    cells, classes = target[0].size, files.classes.ravel()
-    rows = np.flatnonzero(np.isfinite(target) & wanted_cells(files))
-    rows = rows[np.argsort(classes[rows % cells], kind="stable")]
-    places = (rows % cells).astype(np.int32)
-    terms = time_inputs("published", files.months)
-    data = Samples.empty(rows.size, len(files.names) + len(terms))
-    for number, (_, layer) in enumerate(files.read_predictors()):
-        report(number / len(files.names), "Reading the predictors" if number == 0 else "")
-        data.x[:, number] = layer.ravel()[places if len(layer) == 1 else rows]
-    data.x[:, len(files.names) :] = terms.T[rows // cells]
+    cells, classes = files.grid.rows * files.grid.columns, files.classes.ravel()
+    runs = memory.runs(files.months.size, cells)
+    terms = time_inputs("published", files.months).T
+    n_inputs = len(files.names) + terms.shape[1]
+    kinds, used, counts = _count_cells(files, runs)
+    totals = class_totals(counts.sum(1).tolist(), memory.most_samples(n_inputs))
+    choice = SampleChoice(counts, totals, seed)
+    _tell_thinning(choice, [f"class {kind}" if kind else "all" for kind in kinds], memory, report)
+    data = Samples.empty(choice.size, n_inputs)
     scale, spacing = support.groups()[-1]
     block_of = np.concatenate([[0], hold_out_blocks(support, scale, degrees)])[support.labels.ravel()]
     group_of = np.concatenate([[0], scale])[support.labels.ravel()]
-    data.y[:] = target.ravel()[rows]
-    data.around[:] = _around_cells(files, target, group_of, spacing).ravel()[rows]
-    data.classes[:], data.blocks[:], data.places[:] = classes[places], block_of[places], places
-    data.months[:] = files.months.astype(int)[rows // cells]
+    reference = _reference(files, used, group_of, spacing, memory.factors_mb(n_inputs))
+    for run, target in files.read_target(runs):
+        _put_levels(data, choice, run, target, kinds, files, reference)
+    for number, (_, layers) in enumerate(files.read_predictors(runs)):
+        report(number / len(files.names), "Reading the predictors" if number == 0 else "")
+        for run, layer in layers:
+            values = layer.reshape(len(layer), -1)
+            for kind in range(len(kinds)):
+                _put_column(data, number, choice, kind, run, values)
+    for kind in range(len(kinds)):
+        for rows, month in choice.parts(kind):
+            data.x[rows, len(files.names) :] = terms[month]
+            data.months[rows] = files.months.astype(int)[month]
+    data.classes[:], data.blocks[:] = classes[data.places], block_of[data.places]
+    give_back()
     data = data.keep(data.complete())
     names = require_classes(files, np.bincount(data.places, minlength=cells).reshape(files.grid.shape) > 0)
-    return TrainingTable(data, (data.size,), (spacing,), names, cell_map(files.grid), group_of, classes)
+    return TrainingTable(
+        data, (data.size,), (spacing,), names, cell_map(files.grid), group_of, classes, _thinned(choice)
+    )
 
 
-def _around_cells(files: TrainingFiles, target: np.ndarray, group_of_cell: np.ndarray, spacing: float) -> np.ndarray:
-    """The coarser scale's interpolation at each cell, a few months at a time."""
-    around = np.full(target.shape, np.nan, np.float32)
-    if target[0].size > MOST_REFERENCE_CELLS:
-        return around
-    used = np.isfinite(target).any(0) & (group_of_cell > 0).reshape(files.grid.shape)
-    if not used.any():
-        return around
+def _count_cells(files: TrainingFiles, runs: Sequence[slice]) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Classes that are wanted, cells with a target in any month, and samples of each class and month."""
+    wanted, classes = wanted_cells(files), files.classes
+    kinds = np.unique(classes[wanted])
+    place, used = np.searchsorted(kinds, classes), np.zeros(files.grid.shape, bool)
+    counts = np.zeros((kinds.size, files.months.size), np.int64)
+    for run, target in files.read_target(runs):
+        for month, layer in zip(range(run.start, run.stop), target, strict=True):
+            known = np.isfinite(layer)
+            used |= known
+            counts[:, month] = np.bincount(place[known & wanted], minlength=kinds.size)
+    return kinds.tolist(), used, counts
+
+
+def _put_levels(
+    data: Samples,
+    choice: SampleChoice,
+    run: slice,
+    target: np.ndarray,
+    kinds: Sequence[int],
+    files: TrainingFiles,
+    reference: CoarserScale | None,
+) -> None:
+    """Put the levels of a run of months, their places and their interpolation into the table."""
+    wanted, classes = wanted_cells(files).ravel(), files.classes.ravel()
+    levels = target.reshape(len(target), -1)
+    around = _around_cells(levels, reference)
+    for number, (own, near) in enumerate(zip(levels, around, strict=True), start=run.start):
+        known = np.isfinite(own) & wanted
+        for kind, name in enumerate(kinds):
+            cells = np.flatnonzero(known & (classes == name))[choice.pick(kind, number)]
+            rows = choice.rows(kind, slice(number, number + 1))
+            data.places[rows], data.y[rows], data.around[rows] = cells, own[cells], near[cells]
+
+
+def _put_column(data: Samples, column: int, choice: SampleChoice, group: int, run: slice, values: np.ndarray) -> None:
+    """Put values (n_months or 1, n_places) of a run of months into a column of a group's samples."""
+    for rows, month in choice.parts(group, run):
+        layer = 0 if len(values) == 1 and run.stop - run.start > 1 else month - run.start
+        data.x[rows, column] = values[layer, data.places[rows]]
+
+
+def _put_columns(
+    data: Samples, columns: np.ndarray, choice: SampleChoice, group: int, run: slice, values: np.ndarray
+) -> None:
+    """Put values of one column (n_months or 1, n_places), or of several that stay in time (n_columns, n_places)."""
+    for column, layers in zip(columns, values.reshape(columns.size, -1, values.shape[1]), strict=True):
+        _put_column(data, column, choice, group, run, layers)
+
+
+def _reference(
+    files: TrainingFiles, used: np.ndarray, group_of_cell: np.ndarray, spacing: float, kept_mb: float
+) -> CoarserScale | None:
+    """The coarser scale's interpolation of cells; None where there are too many of them, or no groups."""
+    used = used & (group_of_cell > 0).reshape(files.grid.shape)
+    if used.size > MOST_REFERENCE_CELLS or not used.any():
+        return None
     weights = used * files.grid.row_weights()[:, None]
-    scale = CoarserScale(cell_map(files.grid).labels, weights, group_of_cell, knot_spacing=spacing)
-    step = max(1, VALUES_AT_ONCE // target[0].size)
-    for start in range(0, len(target), step):
-        values = target[start : start + step].reshape(-1, target[0].size).astype(np.float64)
-        around[start : start + step] = (values - scale.deviations(values)).reshape(-1, *target.shape[1:])
+    labels = cell_map(files.grid).labels
+    return CoarserScale(labels, weights, group_of_cell, knot_spacing=spacing, kept_mb=kept_mb)
+
+
+def _around_cells(levels: np.ndarray, scale: CoarserScale | None) -> np.ndarray:
+    """The coarser scale's interpolation at each cell (n_months, n_cells), a few months at a time."""
+    around = np.full(levels.shape, np.nan, np.float32)
+    step = max(1, VALUES_AT_ONCE // levels.shape[1])
+    for start in range(0, len(levels) if scale is not None else 0, step):
+        values = levels[start : start + step].astype(np.float64)
+        around[start : start + step] = values - scale.deviations(values)
     return around
 
 
-def support_samples(files: TrainingFiles, support: SupportMap, report: Reporter, degrees: float = 0.0) -> TrainingTable:
+def support_samples(
+    files: TrainingFiles,
+    support: SupportMap,
+    report: Reporter,
+    degrees: float = 0.0,
+    memory: TrainingMemory = USUAL,
+    seed: int = 0,
+) -> TrainingTable:
     """Deviations of supports from the coarser scales around them, as recommended.
 
-    The samples of all coarser scales stand in one table, the smallest scale first; where they would be too many, those of
-    larger scales are thinned at random. They are held out by the groups of the largest one, or by blocks of degrees made of
-    them. Predictors are read and averaged one at a time.
+    The samples of all coarser scales stand in one table, the smallest scale first; where memory does not hold all, those
+    of larger scales are thinned at random, and then those of the smallest. They are held out by the groups of the largest
+    one, or by blocks of degrees made of them. Predictors are read and averaged one at a time, some months at once.
     """
-    target = files.read_target()
+    runs = memory.runs(files.months.size, support.labels.size)
     if support.kind == "cells":
-        warn_of_repetition(target, report)
-    weights, names = _usable_area(files, support, target)
-    y = support_means(target, support.labels, weights, support.count)
-    groups = support.groups()
-    scales = [CoarserScale(support.labels, weights, labels, knot_spacing=spacing) for labels, spacing in groups]
+        warn_of_repetition((target for _, target in files.read_target(runs)), report)
+    weights, names = _usable_area(files, support, runs)
+    groups, averages = support.groups(), SupportAverages(files, support, weights, runs)
+    terms = time_inputs("recommended", files.months).T
+    n_inputs = 2 * len(averages.columns) + terms.shape[1]
+    choice = _choose(averages, [labels for labels, _ in groups], memory.most_samples(n_inputs), seed)
+    _tell_thinning(choice, ["the smallest scale", "the next", "the largest"], memory, report)
+    data = Samples.empty(choice.size, n_inputs)
+    for number, (labels, spacing) in enumerate(groups):
+        part = report.part(number / len(groups), (number + 1) / len(groups))
+        # one after the other: the factors of a scale's interpolation may be as large as its samples
+        kept_mb = memory.factors_mb(n_inputs)
+        scale = CoarserScale(support.labels, weights, labels, knot_spacing=spacing, kept_mb=kept_mb)
+        _put_scale(data, choice, number, scale, averages, part)
+        del scale
+        give_back()
+        for rows, month in choice.parts(number):
+            data.x[rows, 2 * len(averages.columns) :] = terms[month]
+            data.months[rows] = files.months.astype(int)[month]
     classes = majority_class(files.classes, support, weights)
-    column = {name: number for number, name in enumerate(detail_names(files.names, files.monthly))}
     blocks = hold_out_blocks(support, groups[-1][0], degrees)
-    data, chosen = _deviations(files, y, scales, classes, blocks, len(column))
-    stops = np.cumsum([there.sum() for there in chosen])
-    rows_of = [slice(stop - there.sum(), stop) for there, stop in zip(chosen, stops, strict=True)]
-    for number, (name, layer) in enumerate(files.read_predictors()):
-        report(number / len(files.names), "Averaging the predictors" if number == 0 else "")
-        level = support_means(layer, support.labels, weights, support.count)
-        found = {name: level}
-        if name in files.monthly:
-            found |= zip(signature_names([name]), signatures(level, files.months)[:, None], strict=True)
-        for scale, there, rows in zip(scales, chosen, rows_of, strict=True):
-            for name, values in found.items():
-                data.x[rows, column[name]] = np.broadcast_to(scale.deviations(values), y.shape)[there]
-                data.x[rows, len(column) + column[name]] = np.broadcast_to(values, y.shape)[there]
+    data.classes[:], data.blocks[:] = classes[data.places], blocks[data.places]
     whole = data.complete()
-    sizes = tuple(int(whole[rows].sum()) for rows in rows_of)
+    sizes = tuple(int(whole[choice.rows(number)].sum()) for number in range(len(groups)))
     spacings = tuple(spacing for _, spacing in groups)
-    return TrainingTable(data.keep(whole), sizes, spacings, names, support, groups[0][0], classes)
+    table = (data.keep(whole), sizes, spacings, names, support, groups[0][0], classes)
+    return TrainingTable(*table, _thinned(choice))
 
 
-def _usable_area(files: TrainingFiles, support: SupportMap, target: np.ndarray) -> tuple[np.ndarray, list[int]]:
+def _usable_area(files: TrainingFiles, support: SupportMap, runs: Sequence[slice]) -> tuple[np.ndarray, list[int]]:
     """Areas of the cells that have a target and all predictors, 0 elsewhere, and the classes that lie there."""
-    used = np.isfinite(target).any(0) & wanted_cells(files) & (support.labels > 0)
-    for _, layer in files.read_predictors():
-        used &= np.isfinite(layer).any(0)
+    used = wanted_cells(files) & (support.labels > 0)
+    used &= _seen(files.read_target(runs))
+    for _, layers in files.read_predictors(runs):
+        used &= _seen(layers)
     names = require_classes(files, used)
     if not used.any():
         raise NoUsableData("no coarse cell has both a target and all predictors", "check that they cover the same area")
     return used * files.grid.row_weights()[:, None], names
 
 
-def _deviations(
-    files: TrainingFiles,
-    y: np.ndarray,
-    scales: list[CoarserScale],
-    classes: np.ndarray,
-    blocks: np.ndarray,
-    n_predictors: int,
-) -> tuple[Samples, list[np.ndarray]]:
-    """The table but for its predictors, and which months and supports of each scale are in it."""
-    deviations = [scale.deviations(y) for scale in scales]
-    terms = time_inputs("recommended", files.months).T
-    inputs = 2 * n_predictors + terms.shape[1]
-    chosen = _thinned([np.isfinite(deviation) for deviation in deviations], MOST_VALUES // inputs)
-    data = Samples.empty(sum(int(there.sum()) for there in chosen), inputs)
-    stop = 0
-    for deviation, there in zip(deviations, chosen, strict=True):
-        month, place = np.nonzero(there)
-        rows = slice(stop, stop + month.size)
-        stop = rows.stop
-        data.x[rows, 2 * n_predictors :] = terms[month]
-        data.y[rows], data.around[rows] = deviation[there], (y - deviation)[there]
-        data.classes[rows], data.blocks[rows], data.places[rows] = classes[place], blocks[place], place
-        data.months[rows] = files.months.astype(int)[month]
-    return data, chosen
+def _seen(layers: Iterable[tuple[slice, np.ndarray]]) -> np.ndarray:
+    """Cells that have a value in any month, (rows, columns) bool."""
+    return reduce(np.logical_or, (np.isfinite(layer).any(0) for _, layer in layers))
 
 
-def _thinned(chosen: list[np.ndarray], most: int) -> list[np.ndarray]:
-    """Months and supports of each scale: all of the smallest, and of the others as many as leave `most` in all."""
-    sizes = [int(there.sum()) for there in chosen]
-    share = (most - sizes[0]) / max(sum(sizes[1:]), 1)
-    if share >= 1:
-        return chosen
-    generator = np.random.default_rng(0)
-    return [chosen[0], *(there & (generator.random(there.shape) < share) for there in chosen[1:])]
+@dataclass(frozen=True)
+class SupportAverages:
+    """Fields of a training averaged over supports, run of months by run.
+
+    Attributes
+    ----------
+    weights : (rows, columns) float
+        Areas of the cells that count.
+    runs : sequence of slice
+        Runs of months.
+    """
+
+    files: TrainingFiles
+    support: SupportMap
+    weights: np.ndarray
+    runs: Sequence[slice]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the predictors and of their signatures."""
+        return detail_names(self.files.names, self.files.monthly)
+
+    @property
+    def areas(self) -> np.ndarray:
+        """Area of each support, (count,)."""
+        return np.bincount(self.support.labels.ravel(), self.weights.ravel(), self.support.count + 1)[1:]
+
+    def target(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Runs of months of the target, (n_months, count)."""
+        for run, layer in self.files.read_target(self.runs):
+            yield run, self._of(layer)
+
+    def predictors(self) -> Iterator[tuple[list[str], slice, np.ndarray]]:
+        """Runs of months of one column each (n_months or 1, count), and all signatures of a predictor (3, count)."""
+        for name, layers in self.files.read_predictors(self.runs):
+            moving = name in self.files.monthly
+            sums = SignatureSums(1, (self.support.count,)) if moving else None
+            for run, layer in layers:
+                level = self._of(layer)
+                if moving:
+                    sums.add([level], np.isfinite(level), self.files.months[run])
+                yield [name], run, level
+            if moving:
+                yield signature_names([name]), slice(0, self.files.months.size), sums.finish()[0]
+
+    def _of(self, layer: np.ndarray) -> np.ndarray:
+        return support_means(layer, self.support.labels, self.weights, self.support.count)
+
+
+def _choose(averages: SupportAverages, groups: Sequence[np.ndarray], most: int, seed: int) -> SampleChoice:
+    """Which months and supports of each scale are in the table."""
+    used = averages.areas > 0
+    counts = np.zeros((len(groups), averages.files.months.size), np.int64)
+    for run, y in averages.target():
+        for count, labels in zip(counts, groups, strict=True):
+            count[run] = (np.isfinite(y) & used & (labels > 0)).sum(1)
+    return SampleChoice(counts, scale_totals(counts.sum(1).tolist(), most), seed)
+
+
+def _put_scale(
+    data: Samples, choice: SampleChoice, number: int, scale: CoarserScale, averages: SupportAverages, report: Reporter
+) -> None:
+    """Put the samples of a scale into the table: what they are, and their predictors."""
+    used = (averages.areas > 0) & (scale.groups > 0)
+    for run, y in averages.target():
+        deviations = scale.deviations(y)
+        for month, level, deviation in zip(range(run.start, run.stop), y, deviations, strict=True):
+            places = np.flatnonzero(np.isfinite(level) & used)[choice.pick(number, month)]
+            rows = choice.rows(number, slice(month, month + 1))
+            data.places[rows], data.y[rows] = places, deviation[places]
+            data.around[rows] = level[places] - deviation[places]
+    columns = averages.columns
+    for found, run, values in averages.predictors():
+        places = np.array([columns.index(one) for one in found])
+        report(places[0] / len(columns), "Averaging the predictors" if not places[0] and number == 0 else "")
+        _put_columns(data, places, choice, number, run, scale.deviations(values))
+        _put_columns(data, len(columns) + places, choice, number, run, values)
+
+
+def _thinned(choice: SampleChoice) -> tuple[int, int] | None:
+    taken, available = sum(choice.taken), sum(choice.available)
+    return (taken, available) if taken < available else None
+
+
+def _tell_thinning(choice: SampleChoice, names: Sequence[str], memory: TrainingMemory, report: Reporter) -> None:
+    """Say when samples are thinned, and to how many."""
+    if _thinned(choice) is None:
+        return
+    of_each = ", ".join(
+        f"{taken} of {available} of {name}"
+        for name, taken, available in zip(names, choice.taken, choice.available, strict=False)
+    )
+    report.warn(
+        f"The memory budget of {memory.memory_mb:g} MB holds {sum(choice.taken)} of {sum(choice.available)} samples, taken "
+        f"at random: {of_each}. A larger MEMORY takes more"
+    )
 
 
 def hold_out_blocks(support: SupportMap, groups: np.ndarray, degrees: float) -> np.ndarray:
@@ -292,7 +338,3 @@ def majority_class(classes: np.ndarray, support: SupportMap, weights: np.ndarray
         larger = area > best * (1 + 1e-12)
         best[larger], result[larger] = area[larger], name
     return result
-
-
-def _chunks(n: int) -> list[slice]:
-    return [slice(start, min(start + ROWS_AT_ONCE, n)) for start in range(0, n, ROWS_AT_ONCE)]

@@ -18,7 +18,7 @@ from gwsa_qgis.science.splits import (
     share_per_place,
     year_folds,
 )
-from gwsa_qgis.steps.training_samples import Samples, TrainingTable
+from gwsa_qgis.steps.sample_table import Samples, TrainingTable
 
 RANDOM, BLOCKS, YEARS, CLASSES = "random 70/30", "spatial blocks", "year blocks", "leave class out"
 # Names by which the splits are asked for.

@@ -18,14 +18,17 @@ from gwsa_qgis.science.learners import check_learner, package_versions, require_
 from gwsa_qgis.science.model_inputs import PRESETS, detail_names, input_names
 from gwsa_qgis.steps.calibrating import add_calibration
 from gwsa_qgis.steps.model_file import ModelFile, write_archive
+from gwsa_qgis.steps.sample_table import TrainingTable
 from gwsa_qgis.steps.support_map import SupportMap, read_support
 from gwsa_qgis.steps.trained_model import LABELS, LINEAR, grid_entry
-from gwsa_qgis.steps.training import Settings, Training, train_published, train_recommended
+from gwsa_qgis.steps.training import Training, train_published, train_recommended
 from gwsa_qgis.steps.training_files import TrainingFiles, open_training
 from gwsa_qgis.steps.training_journal import kept_beside
+from gwsa_qgis.steps.training_memory import DEFAULT_MEMORY_MB, TrainingMemory
 from gwsa_qgis.steps.training_report import metrics_table, training_page
-from gwsa_qgis.steps.training_samples import TrainingTable, cell_samples, support_samples
+from gwsa_qgis.steps.training_samples import cell_samples, support_samples
 from gwsa_qgis.steps.training_scores import BLOCKS, DEVIATION, LEVEL, RANDOM, SPLITS, ScoreRow, detail_map
+from gwsa_qgis.steps.training_settings import Settings
 
 DETAIL = "share of detail explained in held-out blocks"
 
@@ -90,6 +93,7 @@ def trainmodels(
     seed: int = 0,
     threads: int = 0,
     device: str = "auto",
+    memory_mb: float = DEFAULT_MEMORY_MB,
     progress: ProgressFunction | None = None,
 ) -> TrainModelsResult:
     """Train the models that `predict` applies to fine predictors.
@@ -127,7 +131,7 @@ def trainmodels(
         Side of the spatial blocks; 0 takes groups of neighbouring supports as they are.
     samples : int
         Random samples (a class) for search and scores. The recommended preset's spatial blocks judge all, by models of at
-        most a million others; its last model is fitted on all.
+        most a million others; its last model is fitted on all that `memory_mb` holds.
     search_iterations : int
         Candidates of the randomised search; 0 for default parameters.
     seed : int
@@ -136,6 +140,12 @@ def trainmodels(
         0 for all cores.
     device : {"auto", "cpu", "cuda"}
         Where trees are fitted; "auto" takes a GPU where there is one. All else runs on the CPU.
+    memory_mb : float
+        Budget in MB, beside the program itself. It bounds how many months are read at once, the factors of the coarser
+        scales' interpolations, and the samples with all that is held of them; some 1 kB for each coarse cell is beside
+        it. Where it does not hold all samples, random ones are taken, and the log, the report and the model file say how
+        many: with the recommended preset fewer of the larger scales, then of the smallest, with the published one fewer
+        of the largest classes. It changes the model in no other way.
 
     Notes
     -----
@@ -158,6 +168,7 @@ def trainmodels(
     tell = Reporter(progress)
     settings = Settings(learner, int(samples), int(search_iterations), int(seed), int(threads), device)
     _check_options(preset, settings)
+    memory = TrainingMemory(float(memory_mb))
     wanted = _wanted_splits(splits, preset, block_degrees, detail)
     files = open_training(target, predictors, aquifers, tell)
     support = read_support(mascons, files.grid)
@@ -168,9 +179,10 @@ def trainmodels(
     paths = {"target": target, "predictors": predictors, "aquifers": aquifers, "mascons": mascons}
     options = {"preset": preset, "learner": learner, "splits": wanted, "blocks": float(block_degrees)}
     options |= {name: getattr(settings, name) for name in ("samples", "search_iterations", "seed", "device")}
+    options["memory"] = memory.memory_mb
     gather = cell_samples if preset == "published" else support_samples
     with kept_beside(model, paths, options, tell) as kept:
-        table = gather(files, support, tell.part(0.0, 0.1), float(block_degrees))
+        table = gather(files, support, tell.part(0.0, 0.1), float(block_degrees), memory, settings.seed)
         part = tell.part(0.1, 0.98)
         if preset == "published":
             training = train_published(table, inputs, wanted, settings, kept, part)
@@ -181,6 +193,8 @@ def trainmodels(
         kept.require_unchanged()
         contents = _model_file(files, support, training, preset, settings)
         contents.manifest |= {"splits": wanted, "block_degrees": float(block_degrees)}
+        if table.thinned:
+            contents.manifest["thinned"] = dict(zip(("samples", "of"), table.thinned, strict=True))
         add_calibration(contents, training.judged.get(BLOCKS), table, settings.seed)
         _write(contents, training, table, model, metrics, report, detail)
     found = _headline(training, preset)
