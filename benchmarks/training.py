@@ -1,9 +1,9 @@
 """Peak memory and time of a training on five million samples of one class.
 
-``python -m benchmarks training``, or ``python benchmarks/training.py [side] [months] [trees] [presets]``: a coarse grid of
-side x side cells with so many months, 8 dynamic predictors and 11 static ones, in compressed tiles. Each preset is
-trained in a fresh process, which reports the most memory that it held. ``trees`` takes the place of the learner's
-default number: memory does not depend on it, and time does in proportion.
+``python -m benchmarks training``, or ``python benchmarks/training.py [side] [months] [trees] [presets] [memory]``: a coarse
+grid of side x side cells with so many months, 8 dynamic predictors and 11 static ones, in compressed tiles. Each preset is
+trained in a fresh process within the memory budget (MB), and reports the most memory that it held. ``trees`` takes the
+place of the learner's default number: memory does not depend on it, and time does in proportion.
 """
 
 import multiprocessing
@@ -11,19 +11,22 @@ import shutil
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
 from gwsa_qgis.months import month_range
+from gwsa_qgis.rasters.gdal_setup import gdal
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.raster import write_single
 from gwsa_qgis.rasters.stack import create_stack
 from gwsa_qgis.science import learning
+from gwsa_qgis.steps.training_memory import DEFAULT_MEMORY_MB
 from gwsa_qgis.steps.trainmodels import trainmodels
 
 DYNAMIC, STATIC = 8, 11
-DEMAND_MB = 8 * 1024
+CACHE_MB = 16
 
 
 def make_inputs(folder, side, months):
@@ -56,8 +59,11 @@ def _most_used():
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-def _train(connection, folder, preset, trees):
+def _train(connection, folder, preset, trees, memory):
     learning.DEFAULTS["xgboost"]["n_estimators"] = trees
+    for name in ("matplotlib.figure", "sklearn.model_selection", "xgboost"):  # parts of the program
+        import_module(name)
+    gdal.SetCacheMax(CACHE_MB * 2**20)
     start, begin = _most_used(), time.perf_counter()
 
     def note(fraction, message):
@@ -67,15 +73,15 @@ def _train(connection, folder, preset, trees):
     result = trainmodels(
         folder / "target.tif", folder / "coarse", folder / f"{preset}.gwsa", metrics=folder / f"{preset}.csv",
         report=folder / f"{preset}.html", detail=folder / f"{preset}.tif", preset=preset, search_iterations=0,
-        progress=note,
+        memory_mb=memory, progress=note,
     )  # fmt: skip
     connection.send((result.samples, start, _most_used(), time.perf_counter() - begin))
 
 
-def measure(folder, preset, trees):
+def measure(folder, preset, trees, memory=DEFAULT_MEMORY_MB):
     """What a fresh process says of a training."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_train, args=(theirs, folder, preset, trees))
+    process = multiprocessing.get_context("spawn").Process(target=_train, args=(theirs, folder, preset, trees, memory))
     process.start()
     theirs.close()
     found = ours.recv()
@@ -83,18 +89,18 @@ def measure(folder, preset, trees):
     return found
 
 
-def main(side=320, months=49, trees=4, presets="published,recommended"):
+def main(side=320, months=49, trees=4, presets="published,recommended", memory=DEFAULT_MEMORY_MB):
     """Print memory and time of each preset."""
-    folder = Path(tempfile.mkdtemp(prefix="training"))
+    folder, memory_mb = Path(tempfile.mkdtemp(prefix="training")), float(memory)
     try:
         make_inputs(folder, side, months)
         print(f"{side} x {side} cells, {months} months, {DYNAMIC + STATIC} predictors, {trees} trees", flush=True)
         for preset in presets.split(","):
-            samples, start, peak, seconds = measure(folder, preset, trees)
-            verdict = "within" if peak <= DEMAND_MB else "ABOVE"
+            samples, start, peak, seconds = measure(folder, preset, trees, memory_mb)
+            verdict = "within" if peak - start <= memory_mb else "ABOVE"
             print(
                 f"{preset}: {samples} samples, {peak:.0f} MB at most ({start:.0f} after the imports), {verdict} "
-                f"{DEMAND_MB} MB; {seconds:.0f} s",
+                f"the budget of {memory_mb:.0f} MB; {seconds:.0f} s",
                 flush=True,
             )
     finally:

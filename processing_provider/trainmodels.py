@@ -110,10 +110,10 @@ class TrainModels(GwsaAlgorithm):
         self.add_number(
             "MEMORY",
             "Memory budget (MB)",
-            "What a training may take beside the program itself. Where that does not hold all samples (some 10 million of 40 "
-            "inputs in 4,096 MB), random ones are taken: fewer of the larger neighbourhoods first, or of the largest "
+            "What a training may take beside the program itself. Where that does not hold all samples (some 11 million of 40 "
+            "inputs in 5,120 MB), random ones are taken: fewer of the larger neighbourhoods first, or of the largest "
             "classes. The log and the report say how many.",
-            4096,
+            5120,
             16,
         )
         self.add_choice(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from gwsa_qgis.errors import InvalidParameter
 
-# Enough for the samples of a large country at 0.25 degrees and 20 years.
-DEFAULT_MEMORY_MB = 4096
+# Enough for 2.4 GB of inputs, those of 7 million samples of 88 of them, or for 11 million samples of 40.
+DEFAULT_MEMORY_MB = 5120
 SHARE_OF_SAMPLES = 0.95
 # Layers are read and interpolations made while nothing but the table is held of the samples.
 SHARE_OF_LAYERS = 0.1
@@ -15,9 +15,9 @@ SHARE_OF_LAYERS = 0.1
 BYTES_OF_CELL = 100
 # Interpolations of fewer months take as long.
 FEWEST_MONTHS = 8
-# Bytes held for a sample beside its inputs: what it is compared with, estimates of it, and what weights are computed from;
-# bins of its inputs and gradients are held at other times.
-BYTES_OF_SAMPLE, BYTES_OF_GRADIENT = 180, 70
+# Bytes held for a sample, measured: each input as a number and in bins by rows and by columns; and what it is compared
+# with, estimates of it, gradients, and what weights are computed from.
+BYTES_OF_INPUT, BYTES_OF_SAMPLE = 6, 180
 BYTES_OF_COLUMNS = 22  # of a sample in the table, beside its inputs
 
 
@@ -41,10 +41,13 @@ class TrainingMemory:
         return [slice(start, min(start + step, n_months)) for start in range(0, n_months, step)]
 
     def factors_mb(self, n_inputs: int) -> float:
-        """Memory for the factors of a coarser scale's interpolation: what table and layers leave."""
+        """Memory for the factors of a coarser scale's interpolation: half of what table and layers leave.
+
+        While they are made, and the months solved, they take about as much again.
+        """
         table = SHARE_OF_SAMPLES * (4 * n_inputs + BYTES_OF_COLUMNS) / _bytes_of_sample(n_inputs)
-        return (1 - table - SHARE_OF_LAYERS) * self.memory_mb
+        return 0.5 * (1 - table - SHARE_OF_LAYERS) * self.memory_mb
 
 
 def _bytes_of_sample(n_inputs: int) -> int:
-    return 4 * n_inputs + max(BYTES_OF_SAMPLE, n_inputs + BYTES_OF_GRADIENT)
+    return BYTES_OF_INPUT * n_inputs + BYTES_OF_SAMPLE

@@ -278,12 +278,15 @@ def _put_scale(
             rows = choice.rows(number, slice(month, month + 1))
             data.places[rows], data.y[rows] = places, deviation[places]
             data.around[rows] = level[places] - deviation[places]
+        give_back()
     columns = averages.columns
+    report(0.0, "Averaging the predictors" if number == 0 else "")
     for found, run, values in averages.predictors():
         places = np.array([columns.index(one) for one in found])
-        report(places[0] / len(columns), "Averaging the predictors" if not places[0] and number == 0 else "")
+        report(places[0] / len(columns))
         _put_columns(data, places, choice, number, run, scale.deviations(values))
         _put_columns(data, len(columns) + places, choice, number, run, values)
+        give_back()
 
 
 def _thinned(choice: SampleChoice) -> tuple[int, int] | None:

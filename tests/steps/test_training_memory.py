@@ -50,6 +50,14 @@ def test_the_largest_classes_are_thinned_to_one_size(sizes, most, wanted):
     assert class_totals(sizes, most) == wanted
 
 
+def test_the_usual_budget_holds_what_was_always_held():
+    usual = TrainingMemory()
+    assert usual.most_samples(88) * 88 >= 600_000_000  # 2.4 GB of inputs
+    assert usual.runs(225, 18_000) == [slice(0, 225)]  # a country at 0.25 degrees: read whole
+    assert usual.factors_mb(88) > 400
+    assert TrainingMemory(51.2).most_samples(88) == usual.most_samples(88) // 100
+
+
 def test_a_choice_keeps_its_promise():
     counts = np.random.default_rng(1).integers(0, 90, (3, 40))
     counts[1, 5] = 0
