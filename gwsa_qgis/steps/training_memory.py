@@ -41,12 +41,12 @@ class TrainingMemory:
         return [slice(start, min(start + step, n_months)) for start in range(0, n_months, step)]
 
     def factors_mb(self, n_inputs: int) -> float:
-        """Memory for the factors of a coarser scale's interpolation: half of what table and layers leave.
+        """Memory for the factors of a coarser scale's interpolation: a quarter of what table and layers leave.
 
-        While they are made, and the months solved, they take about as much again.
+        While they are made they take more, and what is let go of leaves holes between those that are kept.
         """
         table = SHARE_OF_SAMPLES * (4 * n_inputs + BYTES_OF_COLUMNS) / _bytes_of_sample(n_inputs)
-        return 0.5 * (1 - table - SHARE_OF_LAYERS) * self.memory_mb
+        return 0.25 * (1 - table - SHARE_OF_LAYERS) * self.memory_mb
 
 
 def _bytes_of_sample(n_inputs: int) -> int:
