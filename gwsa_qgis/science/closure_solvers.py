@@ -30,6 +30,7 @@ MOST_REFINEMENTS = 8
 MOST_SWEEPS = 60
 BYTES_PER_ENTRY = 12
 KEPT_BYTES = 4e8
+WORTH_KEEPING = 5
 WIDEST_REACH = 32  # knots
 ROWS_AT_ONCE = 24  # of splines, whose energy is written out
 COARSE_STEP = 12  # knots between the nodes that carry a solution over seas
@@ -75,7 +76,7 @@ def make_solver(
     kind : {"auto", "direct", "windows"}
         "auto": direct where the factors are expected to fit in `kept_bytes`, or supports are too wide for windows.
     kept_bytes : float
-        Factors that are kept in memory.
+        Factors that are kept in memory; none of those of windows where it is less than a fifth of all.
 
     Raises
     ------
@@ -84,9 +85,13 @@ def make_solver(
     """
     if kind not in SOLVERS:
         raise InvalidParameter(f"the solver is {kind!r}", f"give one of {', '.join(SOLVERS)}")
-    fits = expected_bytes(energy.n_splines, rows.shape[0]) <= kept_bytes
-    if kind == "windows" or (kind == "auto" and not fits and _reach(rows, energy.shape) <= WIDEST_REACH):
-        return WindowedSolver(energy, rows, relaxed, kept_bytes=kept_bytes)
+    expected = expected_bytes(energy.n_splines, rows.shape[0])
+    in_windows = kind == "auto" and expected > kept_bytes and _reach(rows, energy.shape) <= WIDEST_REACH
+    if kind == "windows" or in_windows:
+        # a small part of the factors would save less time than it takes memory
+        return WindowedSolver(
+            energy, rows, relaxed, kept_bytes=kept_bytes if expected <= WORTH_KEEPING * kept_bytes else 0
+        )
     return DirectSolver(energy, rows, relaxed)
 
 
