@@ -21,7 +21,8 @@ from gwsa_qgis.rasters.stack import create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_spread, plan_windows
 from gwsa_qgis.rasters.writing import replacing
 from gwsa_qgis.science.closure import COASTS
-from gwsa_qgis.science.closure_solvers import MONTHS_AT_ONCE, expected_bytes
+from gwsa_qgis.science.closure_factors import MONTHS_AT_ONCE
+from gwsa_qgis.science.closure_solvers import expected_bytes
 from gwsa_qgis.science.interpolation import spline_correction
 from gwsa_qgis.steps.residuals import (
     FACTORS_SHARE,

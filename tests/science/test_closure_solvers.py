@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.sparse.linalg import splu
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
-from gwsa_qgis.science import closure_solvers
+from gwsa_qgis.science import closure_solvers, closure_windows
 from gwsa_qgis.science.bsplines import Roughness, SplineSums, evaluate_splines, uniform_basis
 from gwsa_qgis.science.closure import Closure, cell_support, support_pixels, valid_share
 from gwsa_qgis.science.closure_solvers import DirectSolver, WindowedSolver, expected_bytes, make_solver
@@ -161,7 +161,7 @@ def test_windows_agree_across_a_wide_sea(monkeypatch):
     labels = cell_support(side, side, 1)
     random = np.random.default_rng(0)
     values = np.where(land.ravel() > 0, 10 * random.normal(size=(2, land.size)), np.nan)
-    monkeypatch.setattr(closure_solvers, "MOST_SWEEPS", 20)
+    monkeypatch.setattr(closure_windows, "MOST_SWEEPS", 20)
     windows, direct = (Closure(labels, land, knot_spacing=1, solver=kind) for kind in ("windows", "direct"))
     found, whole = windows.spread(values), direct.spread(values)
     assert np.abs(found - whole)[:, land > 0].max() < 1e-7
