@@ -6,7 +6,7 @@ One worker, two threads and two processes (joblib's loky) take turns, several ti
 of the rounds is told. In each round a bare loop is run once and twice at the same time; what two of them get done against
 one is all that the machine gave at that time, and what a step is to be measured by when others use it too. "Cores of one"
 is processor time over wall time of one worker: above 1, reading and writing already run beside it. Processes are started
-before the clock.
+before the clock. BLAS has one thread: otherwise one worker would be two where it multiplies matrices.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -30,7 +31,7 @@ from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.stack import write_stack
 
 ROUNDS = 3
-SIZE = 8.0  # degrees
+SIZE = 16.0  # degrees: four windows of the map, at least
 LOOP = "n = 0\nfor k in range(6_000_000): n += k * k"
 GAPPY_CELLS = 8
 # Less than the default, so that there are windows enough for two on a region this small.
@@ -147,7 +148,8 @@ def main(rounds: int = ROUNDS, names: tuple[str, ...] = ()) -> None:
         for name, work in steps.items():
             if names and name.split()[0] not in names:
                 continue
-            one, cores, threads, processes, machine = measure(work, rounds).T
+            with threadpool_limits(1, "blas"):
+                one, cores, threads, processes, machine = measure(work, rounds).T
             figures = (one, cores, one / threads, one / processes, machine)
             print(f"| {name} | " + " | ".join(f"{np.median(figure):.2f}" for figure in figures) + " |", flush=True)
     finally:
