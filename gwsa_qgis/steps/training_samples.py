@@ -279,11 +279,12 @@ def _put_scale(
             data.places[rows], data.y[rows] = places, deviation[places]
             data.around[rows] = level[places] - deviation[places]
         give_back()
-    columns = averages.columns
+    columns, names = averages.columns, averages.files.names
     report(0.0, "Averaging the predictors" if number == 0 else "")
     for found, run, values in averages.predictors():
         places = np.array([columns.index(one) for one in found])
-        report(places[0] / len(columns))
+        if found[0] in names:  # and not its signatures, which come right after it
+            report(names.index(found[0]) / len(names))
         _put_columns(data, places, choice, number, run, scale.deviations(values))
         _put_columns(data, len(columns) + places, choice, number, run, values)
         give_back()
