@@ -45,9 +45,8 @@ class LinearPlaces:
         self._lasting = np.zeros((shared, classes.size))
         for p, (deviation, level) in lasting.items():
             for places in _parts(classes.size):
-                cut = self._cut(p, deviation[places])
+                cut = self._cut(p, deviation[places]).astype(np.float64)
                 self._lasting[0, places] += self._slope(p, level[places], self._of_class[p], places) * cut
-                cut = cut.astype(np.float64)
                 for sums, coefficient in zip(self._lasting[1:], self._calendar[p], strict=True):
                     sums[places] += cut * coefficient
 
@@ -73,12 +72,13 @@ class LinearPlaces:
 
     def _slope(self, p: int, level: np.ndarray, of_class: np.ndarray, places: slice) -> np.ndarray:
         """What a unit of deviation adds, but for the calendar where it is not in `of_class`."""
-        # in half the digits, as the deviation has no more, and in a third of the time
-        slope = np.subtract(level, np.float32(self._linear.centre[p]))
-        slope *= np.float32(1 / self._linear.width[p])
-        np.tanh(slope, out=slope)
-        slope *= np.float32(self._of_level[p])
-        slope += of_class.astype(np.float32)[self._index[places]]
+        standard = np.subtract(level, self._linear.centre[p], dtype=np.float64)
+        standard /= self._linear.width[p]
+        # in half the digits, a third of the time
+        slope = np.multiply(
+            np.tanh(standard, dtype=np.float32, casting="same_kind"), self._of_level[p], dtype=np.float64
+        )
+        slope += of_class[self._index[places]]
         return slope
 
     def _cut(self, p: int, deviation: np.ndarray) -> np.ndarray:
