@@ -51,15 +51,29 @@ def half_width(cell: np.ndarray, within: np.ndarray, level: float) -> np.ndarray
     return quadrature([normal_factor(level) * np.asarray(cell, np.float64), within])
 
 
-def mean_error(cell: np.ndarray, areas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Standard error of the mean over several whole supports.
+def error_sums(cell: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    """What `mean_error` is made of: sums over known supports of (a s)^2, of a s and of a.
+
+    Those of parts of a map add up to those of the whole.
 
     Parameters
     ----------
     cell : (..., n_supports)
-        Standard errors of the supports' means; NaN where not known.
+        Standard errors s of the supports' means; NaN where not known.
     areas : (n_supports,)
-        Area of each within the basin.
+        Area a of each within the basin.
+
+    Returns
+    -------
+    (3, ...)
+    """
+    known = np.isfinite(cell)
+    weighted = np.where(known, cell, 0.0) * areas
+    return np.stack([(weighted**2).sum(-1), weighted.sum(-1), (known * areas).sum(-1)])
+
+
+def mean_error(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Standard error of the mean over several whole supports, from its `error_sums`.
 
     Returns
     -------
@@ -67,21 +81,6 @@ def mean_error(cell: np.ndarray, areas: np.ndarray) -> tuple[np.ndarray, np.ndar
         With errors that are independent from support to support: sqrt(sum (a s)^2) / sum a; and with errors that are the
         same everywhere: sum a s / sum a. The truth lies between. NaN where no support is known.
     """
-    return mean_error_of(error_sums(cell, areas))
-
-
-def error_sums(cell: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """What `mean_error` is made of, (3, ...): sums over known supports of (a s)^2, of a s and of a.
-
-    Those of parts of a map add up to those of the whole.
-    """
-    known = np.isfinite(cell)
-    weighted = np.where(known, cell, 0.0) * areas
-    return np.stack([(weighted**2).sum(-1), weighted.sum(-1), (known * areas).sum(-1)])
-
-
-def mean_error_of(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`mean_error` from its sums."""
     squares, weighted, total = sums
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.sqrt(squares) / total, weighted / total

@@ -12,7 +12,7 @@ from gwsa_qgis.rasters.windows import plan_windows
 from gwsa_qgis.report.html import Page
 from gwsa_qgis.report.intervals import coverage_panels, stacked_squares
 from gwsa_qgis.report.maps import map_panels
-from gwsa_qgis.science.error_budget import error_sums, mean_error_of, normal_factor, quadrature
+from gwsa_qgis.science.error_budget import error_sums, mean_error, normal_factor, quadrature
 from gwsa_qgis.steps.calibration import Calibration
 from gwsa_qgis.steps.cell_errors import GRACE, CellErrors
 from gwsa_qgis.steps.error_sums import CELL, TOTAL, WITHIN, ErrorSums
@@ -257,4 +257,4 @@ def _whole_map_error(facts: UncertaintyFacts) -> tuple[np.ndarray, np.ndarray]:
         chosen = stands[window.slices]
         error = quadrature(part[:, chosen] for part in facts.errors.window(window).values())
         sums += error_sums(error, areas[labels[window.slices][chosen]])
-    return mean_error_of(sums)
+    return mean_error(sums)

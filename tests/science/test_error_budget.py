@@ -12,7 +12,6 @@ from gwsa_qgis.science.error_budget import (
     gap_error,
     half_width,
     mean_error,
-    mean_error_of,
     normal_factor,
     quadrature,
 )
@@ -33,7 +32,7 @@ def test_half_width_by_hand():
 
 def test_mean_of_supports_by_hand():
     cell, areas = np.array([[3.0, 4.0], [3.0, np.nan], [np.nan, np.nan]]), np.array([1.0, 3.0])
-    independent, together = mean_error(cell, areas)
+    independent, together = mean_error(error_sums(cell, areas))
     np.testing.assert_allclose(independent, [np.sqrt(9 + 144) / 4, 3.0, np.nan])
     np.testing.assert_allclose(together, [15 / 4, 3.0, np.nan])
 
@@ -43,14 +42,14 @@ def test_mean_errors_of_parts_add_up_to_that_of_the_whole():
     cell, areas = random.uniform(1, 3, (4, 9)), random.uniform(1, 2, 9)
     cell[1, 2:7] = np.nan
     parts = sum(error_sums(cell[:, part], areas[part]) for part in (slice(0, 2), slice(2, 7), slice(7, 9)))
-    for found, expected in zip(mean_error_of(parts), mean_error(cell, areas), strict=True):
+    for found, expected in zip(mean_error(parts), mean_error(error_sums(cell, areas)), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_mean_error_is_that_of_a_simulated_mean():
     random, areas, cell = np.random.default_rng(1), np.array([1.0, 2, 3, 4]), np.array([1.0, 0.5, 2, 1.5])
     weights = areas / areas.sum()
-    independent, together = mean_error(cell, areas)
+    independent, together = mean_error(error_sums(cell, areas))
     draws = random.normal(size=(200_000, 4)) * cell
     assert (draws @ weights).std() == pytest.approx(float(independent), rel=0.01)
     draws = random.normal(size=(200_000, 1)) * cell

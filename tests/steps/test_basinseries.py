@@ -20,7 +20,7 @@ from gwsa_qgis.months import month_range
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.raster import write_single
 from gwsa_qgis.rasters.stack import write_stack
-from gwsa_qgis.science.error_budget import mean_error, normal_factor
+from gwsa_qgis.science.error_budget import error_sums, mean_error, normal_factor
 from gwsa_qgis.steps.basinseries import basinseries
 
 gdal.UseExceptions()
@@ -373,7 +373,7 @@ def test_a_basin_of_whole_mascons_has_the_error_of_their_means(files, error_file
             mascons=error_files["mascons"],
             memory_mb=memory,
         ).figures
-        independent, together = mean_error(np.array([0.6, 0.7]), np.array([1.0, 1.0]))
+        independent, together = mean_error(error_sums(np.array([0.6, 0.7]), np.array([1.0, 1.0])))
         factor = normal_factor(0.95)
         np.testing.assert_allclose(figures.together, factor * together, rtol=1e-5)
         np.testing.assert_allclose(figures.independent, factor * independent, rtol=1e-5)
@@ -422,7 +422,7 @@ def test_errors_of_cells_need_no_mascons(files, error_files, tmp_path):
     ).figures
     rows = GRID.row_areas_km2()
     areas = np.array([rows[:4].sum(), rows[:4].sum(), rows[4:8].sum(), rows[4:8].sum()])
-    independent, together = mean_error(np.full(4, 0.6), areas)
+    independent, together = mean_error(error_sums(np.full(4, 0.6), areas))
     factor = normal_factor(0.95)
     np.testing.assert_allclose(figures.together[0], factor * together, rtol=1e-5)
     np.testing.assert_allclose(figures.independent[0], factor * independent, rtol=1e-5)
