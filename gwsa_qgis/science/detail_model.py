@@ -54,9 +54,10 @@ class DetailModel:
         linear : (n_samples,) float64, optional
             Detail of the linear part, where it is known (`linear_places.LinearPlaces`).
         """
-        result = np.zeros(len(x))
-        if shares[0] > 0:
-            result += shares[0] * (self.linear.predict(x, classes) if linear is None else linear)
+        result = None
         if shares[1] > 0:
-            result += shares[1] * self.trees.predict(x).astype(np.float64)
-        return result
+            result = np.multiply(self.trees.predict(x), shares[1], dtype=np.float64)
+        if shares[0] > 0:
+            own = shares[0] * (self.linear.predict(x, classes) if linear is None else linear)
+            result = own if result is None else np.add(result, own, out=own)
+        return np.zeros(len(x)) if result is None else result

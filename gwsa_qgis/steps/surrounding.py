@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse as sp
 
 from gwsa_qgis.errors import GridMismatch
 from gwsa_qgis.progress import Reporter
@@ -99,6 +100,7 @@ class Surrounding:
         self.n_fields = self.n_static + files.months.size * self.n_dynamic
         self._basis_y: SplineBasis | None = None
         self._basis_x: SplineBasis | None = None
+        self._along_x: dict[tuple[int, int], sp.csr_matrix] = {}  # of each run of columns that was asked for
         self._fields: ScratchArray | None = None
         self.spacing = float("nan")
 
@@ -151,7 +153,9 @@ class Surrounding:
         spline = self._fields[fields, knots]
         # A single column would be added up in another order.
         wide = columns if window.columns > 1 else slice(max(columns.start - 1, 0), columns.start + 1)
-        along_x = self._basis_x.matrix(wide) @ spline.reshape(-1, spline.shape[-1]).T
+        if (wide.start, wide.stop) not in self._along_x:
+            self._along_x[wide.start, wide.stop] = self._basis_x.matrix(wide)
+        along_x = self._along_x[wide.start, wide.stop] @ spline.reshape(-1, spline.shape[-1]).T
         along_x = np.ascontiguousarray(along_x.T, np.float32).reshape(*spline.shape[:2], -1)
         local_y = local_y.astype(np.float32)
         out = np.empty((len(spline), len(first_y), along_x.shape[-1]), np.float32)
@@ -164,7 +168,7 @@ class Surrounding:
 
     def open(self, spacing: float, *, made: bool = False) -> None:
         """Open the coefficients of the histosplines of a knot spacing; `made` says that they are there."""
-        self.spacing = spacing
+        self.spacing, self._along_x = spacing, {}
         self._basis_y, self._basis_x = (uniform_basis(length, spacing) for length in self.files.grid.shape)
         shape = (self.n_fields, self._basis_y.n_splines, self._basis_x.n_splines)
         self._fields = ScratchArray(self.folder / FIELDS, shape, made=made)

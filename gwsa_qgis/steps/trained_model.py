@@ -153,12 +153,10 @@ class TrainedModel:
         """
         known = {entry["class"]: entry for entry in self.manifest["classes"]}
         if self.linear is not None:
-            weight = np.full(len(table), float(self.manifest["pooled_weight"]))
+            detail = DetailModel(self.linear, self.learners[POOLED]).predict(table, classes, self.shares, linear)
             for name, rows in _rows_of_classes(classes):
-                if name in known:
-                    weight[rows] = float(known[name]["weight"])
-            weight *= DetailModel(self.linear, self.learners[POOLED]).predict(table, classes, self.shares, linear)
-            return weight.astype(np.float32)
+                detail[rows] *= float(known[name]["weight"] if name in known else self.manifest["pooled_weight"])
+            return detail.astype(np.float32)
         result = np.full(len(table), np.nan, np.float32)
         for name, rows in _rows_of_classes(classes):
             if name in known:
@@ -170,8 +168,9 @@ def _rows_of_classes(classes: np.ndarray) -> Iterator[tuple[int, slice | np.ndar
     """Classes and their rows, which are not copied out of a table when they lie together."""
     if not classes.size:
         return
-    if (classes[1:] >= classes[:-1]).all():
-        starts = np.flatnonzero(np.diff(classes, prepend=classes[:1] - 1))
+    starts = np.flatnonzero(classes[1:] != classes[:-1]) + 1
+    if (classes[starts] > classes[starts - 1]).all():
+        starts = [0, *starts.tolist()]
         for start, stop in zip(starts, [*starts[1:], classes.size], strict=True):
             yield int(classes[start]), slice(start, stop)
     else:
