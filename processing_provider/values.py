@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qgis.core import (
     QgsMapLayer,
     QgsProcessing,
+    QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingParameterDefinition,
@@ -23,9 +24,6 @@ from qgis.core import (
     QgsVectorFileWriter,
 )
 
-if TYPE_CHECKING:
-    from gwsa_qgis.processing_provider.base import GwsaAlgorithm
-
 # Larger limits are QGIS's way of setting none.
 LARGEST_LIMIT = 2**31 - 1
 
@@ -39,7 +37,9 @@ class Values:
         Paths of the destinations read so far, by parameter name.
     """
 
-    def __init__(self, algorithm: GwsaAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+    def __init__(
+        self, algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> None:
         self._algorithm, self._parameters, self._context = algorithm, parameters, context
         self.outputs: dict[str, str] = {}
 

@@ -226,7 +226,7 @@ def write_trend(
         write_points(stipples, dots.x, dots.y, job.data.grid.crs, fields, "stipples")
     stage_text(outputs, others["table"], shares_csv([whole, *regions]))
     if report:
-        facts = TrendFacts(job, places.spacing, result, whole, sums, dots)
+        facts = TrendFacts(job, places.spacing, whole, regions, result.field, sums, dots)
         stage_text(outputs, report, trend_page(facts).render())
     return result
 

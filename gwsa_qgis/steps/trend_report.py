@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,14 +14,11 @@ from gwsa_qgis.report.class_figures import region_bars, stippled_map, trend_clas
 from gwsa_qgis.report.html import Page
 from gwsa_qgis.science.mann_kendall import SAFE_CORRECTIONS
 from gwsa_qgis.science.pixel_trend import LIMITS_OF_INDEPENDENT_MONTHS
-from gwsa_qgis.science.trend import CLASS_NAMES
+from gwsa_qgis.science.trend import CLASS_NAMES, FieldSignificance
 from gwsa_qgis.steps.stipples import Dots
 from gwsa_qgis.steps.trend_grading import CORRECTED, PLAIN, RegionShares, SlopeSums
 from gwsa_qgis.steps.trend_inputs import MONTHS_IN, TrendInput
 from gwsa_qgis.steps.trend_passes import IGNORES, TrendJob
-
-if TYPE_CHECKING:
-    from gwsa_qgis.steps.trend import TrendResult
 
 # Shares of trendless series of 225 months called significant at 5 % (`science.mann_kendall`), at a correlation of 0.8.
 FALSE_SHARES = {
@@ -46,29 +42,34 @@ class TrendFacts:
     job : TrendJob
     spacing : int
         Cells between dots.
-    result : TrendResult
     whole : RegionShares
+        Areas of the classes on the whole map.
+    regions : list of RegionShares
+        By aquifer class and by latitude band.
+    field : FieldSignificance
+        At 5 %.
     sums : SlopeSums
     dots : Dots
     """
 
     job: TrendJob
     spacing: int
-    result: TrendResult
     whole: RegionShares
+    regions: list[RegionShares]
+    field: FieldSignificance
     sums: SlopeSums
     dots: Dots
 
 
 def trend_page(facts: TrendFacts) -> Page:
     """Write the report."""
-    data, result = facts.job.data, facts.result
+    data, shares = facts.job.data, facts.whole.shares(CORRECTED)
     what = data.quantity or "the stack"
     page = Page("Long-term trend", f"{data.path}, {describe_months(data.months)}")
-    falling, rising = (sum(result.area_shares[k] for k in pair) for pair in ((1, 2), (6, 7)))
+    falling, rising = (sum(shares[k] for k in pair) for pair in ((1, 2), (6, 7)))
     page.paragraph(
-        f"From {data.months[0]} to {data.months[-1]}, {what} changes by {result.mean_slope:.3g} {facts.job.slope_unit} on "
-        f"average over {facts.sums.area:,.0f} km\N{SUPERSCRIPT TWO} ({result.pixels:,} pixels, weighted by true area). It "
+        f"From {data.months[0]} to {data.months[-1]}, {what} changes by {facts.sums.mean_slope():.3g} {facts.job.slope_unit} on "
+        f"average over {facts.sums.area:,.0f} km\N{SUPERSCRIPT TWO} ({facts.sums.pixels:,} pixels, weighted by true area). It "
         f"falls significantly on {falling:.1f} % of that area and rises significantly on {rising:.1f} %; on the rest, "
         "these months do not tell a trend from ordinary ups and downs, which does not mean that there is none."
     )
@@ -94,7 +95,7 @@ def _unsafe(page: Page, correction: str) -> None:
 
 
 def _summary(facts: TrendFacts) -> dict[str, object]:
-    data, settings, result = facts.job.data, facts.job.settings, facts.result
+    data, settings, mean_slope = facts.job.data, facts.job.settings, facts.sums.mean_slope()
     season = "kept"
     if settings.without_season:
         season = "taken out by " + ("robust STL" if settings.robust else "STL") + " (period 12, seasonal window 7)"
@@ -103,7 +104,7 @@ def _summary(facts: TrendFacts) -> dict[str, object]:
     if settings.correction == "ar1":
         correction = f"AR(1): allows for month-to-month correlation{allowance}"
     pairs = {
-        f"mean slope ({facts.job.slope_unit})": result.mean_slope,
+        f"mean slope ({facts.job.slope_unit})": mean_slope,
         "slope": SEASONAL_SLOPE if settings.correction == "seasonal" else SLOPE,
         "season": season,
         "test": "Mann-Kendall, two-sided",
@@ -112,7 +113,7 @@ def _summary(facts: TrendFacts) -> dict[str, object]:
         "pixels need": f"{facts.job.minimum_share:.0%} of the months",
     }
     if data.unit == "cm":
-        volume = result.mean_slope * 12 / MONTHS_IN[facts.job.unit] * facts.sums.area * 1e-5
+        volume = mean_slope * 12 / MONTHS_IN[facts.job.unit] * facts.sums.area * 1e-5
         pairs["change of volume over the area (km\N{SUPERSCRIPT THREE}/year)"] = volume
     if settings.confidence is not None:
         ignores = settings.correction in LIMITS_OF_INDEPENDENT_MONTHS
@@ -166,7 +167,7 @@ def _shares(page: Page, facts: TrendFacts) -> None:
 def _regions(page: Page, facts: TrendFacts) -> None:
     kinds = {"aquifer class": "By aquifer class", "latitude": "By latitude"}
     for kind, heading in kinds.items():
-        regions = [region for region in facts.result.regions if region.kind == kind]
+        regions = [region for region in facts.regions if region.kind == kind]
         if not regions:
             continue
         page.section(heading)
@@ -195,14 +196,14 @@ def _region_row(region: RegionShares) -> tuple[object, ...]:
 
 
 def _field(page: Page, facts: TrendFacts) -> None:
-    field, result = facts.result.field, facts.result
+    field = facts.field
     page.section("Is the map as a whole significant?")
     if field.significant:
         text = (
             f"At p < 0.05 one pixel in twenty is called significant where nothing happens at all. Benjamini and Hochberg's "
             f"procedure keeps the expected share of false ones among those called significant below 5 %: on this map "
             f"p values up to {field.threshold:.3g} pass, {field.significant:,} of {field.tested:,} pixels, "
-            f"{result.field_share:.1f} % of the area."
+            f"{facts.sums.field_share():.1f} % of the area."
         )
     else:
         text = (

@@ -158,7 +158,7 @@ def trendbreak(
         )
         stage_text(run.outputs, table, changes_csv([whole, *regions]))
         if report:
-            facts = BreakFacts(job, result, whole, found)
+            facts = BreakFacts(job, whole, regions, found)
             stage_text(run.outputs, report, break_page(facts).render())
     _tell(say, result)
     return result

@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +18,6 @@ from gwsa_qgis.steps.trend_grading import RegionShares
 from gwsa_qgis.steps.trend_report import MOST_REGIONS, describe_filled
 from gwsa_qgis.steps.trendbreak_layers import BreakJob, Changes
 
-if TYPE_CHECKING:
-    from gwsa_qgis.steps.trendbreak import TrendBreakResult
-
 # Red: worse than before; blue: better; the paler, the less.
 CHANGE_COLOURS = (
     "#67001f", "#b2182b", "#d6604d", "#f4a582", "#fddbc7", "#bfa89c", "#f7f7f7", "#9fb3bf", "#d1e5f0", "#92c5de",
@@ -31,26 +27,27 @@ CHANGE_COLOURS = (
 
 @dataclass(frozen=True)
 class BreakFacts:
-    """What the report is made of."""
+    """What the report is made of: areas on the whole map and by region, and what was found of both parts."""
 
     job: BreakJob
-    result: TrendBreakResult
     whole: RegionShares
+    regions: list[RegionShares]
     found: Changes
 
 
 def break_page(facts: BreakFacts) -> Page:
     """Write the report."""
-    job, result = facts.job, facts.result
+    job, before, after = facts.job, facts.found.before, facts.found.after
     data, month = job.data, job.break_month
     page = Page(f"Trend before and from {month}", f"{data.path}, {describe_months(data.months)}")
-    worse, better = (sum(result.area_shares[k] for k in numbers) for numbers in (WORSE, BETTER))
+    shares = facts.whole.shares(0)
+    worse, better = (sum(shares[k] for k in numbers) for numbers in (WORSE, BETTER))
     page.paragraph(
-        f"Before {month} (from {data.months[0]}), {data.quantity or 'the stack'} changed by {result.mean_before:.3g} "
-        f"{job.slope_unit} on average, and from {month} to {data.months[-1]} by {result.mean_after:.3g} {job.slope_unit}, over "
-        f"{facts.found.after.area:,.0f} km\N{SUPERSCRIPT TWO} ({result.pixels:,} pixels, weighted by true area). The trend "
+        f"Before {month} (from {data.months[0]}), {data.quantity or 'the stack'} changed by {before.mean_slope():.3g} "
+        f"{job.slope_unit} on average, and from {month} to {data.months[-1]} by {after.mean_slope():.3g} {job.slope_unit}, over "
+        f"{after.area:,.0f} km\N{SUPERSCRIPT TWO} ({after.pixels:,} pixels, weighted by true area). The trend "
         f"turned significantly downwards on {worse:.1f} % of that area and upwards on {better:.1f} %; on "
-        f"{result.area_shares[UNCHANGED]:.1f} % these months do not tell the two trends apart, which does not mean that "
+        f"{shares[UNCHANGED]:.1f} % these months do not tell the two trends apart, which does not mean that "
         "nothing changed."
     )
     page.facts(_summary(facts))
@@ -68,8 +65,8 @@ def _summary(facts: BreakFacts) -> dict[str, object]:
     if job.without_season:
         season = "taken out of the whole period by " + ("robust STL" if job.robust else "STL")
     return {
-        f"mean slope before ({job.slope_unit})": facts.result.mean_before,
-        f"mean slope after ({job.slope_unit})": facts.result.mean_after,
+        f"mean slope before ({job.slope_unit})": facts.found.before.mean_slope(),
+        f"mean slope after ({job.slope_unit})": facts.found.after.mean_slope(),
         "months before": f"{data.months[0]} to {job.break_month - 1} ({job.position})",
         "months after": f"{job.break_month} to {data.months[-1]} ({data.months.size - job.position})",
         "months": describe_filled(data),
@@ -116,7 +113,7 @@ def _shares(page: Page, facts: BreakFacts) -> None:
 
 def _regions(page: Page, facts: BreakFacts) -> None:
     for kind, heading in {"aquifer class": "By aquifer class", "latitude": "By latitude"}.items():
-        regions = [region for region in facts.result.regions if region.kind == kind]
+        regions = [region for region in facts.regions if region.kind == kind]
         if not regions:
             continue
         page.section(heading)
@@ -130,13 +127,13 @@ def _regions(page: Page, facts: BreakFacts) -> None:
 
 
 def _field(page: Page, facts: BreakFacts) -> None:
-    field, level = facts.result.field, facts.job.significance
+    field, level = facts.found.field, facts.job.significance
     page.section("Is the change of the map as a whole significant?")
     passed = "none passes: single significant pixels of this map may all be chance"
     if field.significant:
         passed = (
             f"p values up to {field.threshold:.3g} pass, {field.significant:,} of {field.tested:,} pixels, "
-            f"{facts.result.field_share:.1f} % of the area"
+            f"{facts.found.after.field_share():.1f} % of the area"
         )
     page.paragraph(
         f"At p < {level:g}, {level:.0%} of the pixels are called changed where nothing changed at all. By Benjamini and "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib.util
 import subprocess
 import sys
@@ -59,6 +60,14 @@ def test_who_knows_qgis_gdal_and_pyqt(path):
         assert room(path) in ("processing_provider", "models") or path.name == "plugin.py"
     if room(path) == "science":
         assert not {"osgeo", "qgis"} & roots
+
+
+def test_no_modules_know_each_other():
+    """There is an order in which every module comes after all that it imports, for types alone included."""
+    names = {path: ".".join(("gwsa_qgis", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in SOURCES}
+    known = set(names.values())
+    order = graphlib.TopologicalSorter({name: imported(path) & known - {name} for path, name in names.items()})
+    assert len(list(order.static_order())) == len(known) > 200
 
 
 def test_steps_import_without_qgis_and_without_heavy_packages():
