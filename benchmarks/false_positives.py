@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 
+from gwsa_qgis.science.red_noise import autoregressive
 from gwsa_qgis.science.trend_break import trend_break
 
 CORRELATIONS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
@@ -18,11 +19,7 @@ def noise(phi, n_series, n_months, seed, tails=None):
     """First-order autoregressive series of unit variance; `tails` are degrees of freedom of Student's t."""
     rng = np.random.default_rng(seed)
     steps = rng.normal(size=(n_series, n_months)) if tails is None else rng.standard_t(tails, (n_series, n_months))
-    steps = steps / steps.std() * np.sqrt(1 - phi**2)
-    series = steps / np.sqrt(1 - phi**2)
-    for month in range(1, n_months):
-        series[:, month] = phi * series[:, month - 1] + steps[:, month]
-    return series
+    return autoregressive(steps / steps.std() * np.sqrt(1 - phi**2), phi, stationary=True)
 
 
 def season(n_months):

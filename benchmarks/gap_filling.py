@@ -17,6 +17,7 @@ import numpy as np
 
 from gwsa_qgis.months import month_range
 from gwsa_qgis.science.blas import one_blas_thread
+from gwsa_qgis.science.red_noise import autoregressive
 from gwsa_qgis.science.ssa import fill_gaps
 from gwsa_qgis.science.ssa_core import lag_matrices
 
@@ -31,9 +32,7 @@ def observed_series(count, seed=0):
     """Trend, season and red noise with gaps as GRACE has them."""
     months = month_range("2002-04", "2020-12")
     rng = np.random.default_rng(seed)
-    noise = rng.normal(size=(count, months.size))
-    for month in range(1, months.size):
-        noise[:, month] += 0.7 * noise[:, month - 1]
+    noise = autoregressive(rng.normal(size=(count, months.size)), 0.7)
     time_axis = np.arange(months.size)
     series = noise + 5 * np.sin(2 * np.pi * time_axis / 12) - 0.05 * time_axis
     series[:, np.isin(months, np.array(SHORT_GAPS, "datetime64[M]"))] = np.nan

@@ -12,6 +12,7 @@ import numpy as np
 
 from gwsa_qgis.months import month_range
 from gwsa_qgis.science.hidden_months import METHODS
+from gwsa_qgis.science.red_noise import autoregressive
 from gwsa_qgis.science.ssa import fill_gaps
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -28,10 +29,8 @@ def synthetic_series(count, seed):
     years = np.arange(months.size) / 12
     truth = np.empty((count, months.size))
     for row in truth:
-        noise = rng.normal(size=months.size)
-        memory = rng.uniform(0.5, 0.97)
-        for month in range(1, months.size):
-            noise[month] += memory * noise[month - 1]
+        steps, memory = rng.normal(size=months.size), rng.uniform(0.5, 0.97)
+        noise = autoregressive(steps, memory)
         season = np.cos(2 * np.pi * years + rng.uniform(0, 6.3)) + 0.3 * rng.random() * np.cos(4 * np.pi * years)
         season *= rng.lognormal(0, 0.7) * (
             1 + 0.3 * rng.integers(0, 2) * np.sin(2 * np.pi * years / rng.uniform(4, 12))

@@ -16,6 +16,7 @@ from statsmodels.tsa.seasonal import STL
 
 from gwsa_qgis.science import compiled
 from gwsa_qgis.science.pixel_trend import TrendSettings, pixel_trends
+from gwsa_qgis.science.red_noise import autoregressive
 from gwsa_qgis.science.trend import CORRECTIONS, deseasonalise, mann_kendall, theil_sen
 
 MONTHS = 225
@@ -35,9 +36,7 @@ def microseconds_per_pixel(work, pixels, repeats=3, clock=time.process_time):
 def groundwater_like(pixels, seed=0):
     """Float32 series with a season, a trend and a month-to-month correlation of 0.8."""
     rng = np.random.default_rng(seed)
-    series = rng.normal(size=(pixels, MONTHS))
-    for month in range(1, MONTHS):
-        series[:, month] += 0.8 * series[:, month - 1]
+    series = autoregressive(rng.normal(size=(pixels, MONTHS)), 0.8)
     months = np.arange(MONTHS)
     return (series + 3 * np.sin(2 * np.pi * months / 12) - 0.01 * months).astype(np.float32)
 

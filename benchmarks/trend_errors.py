@@ -9,6 +9,7 @@ import numpy as np
 
 from gwsa_qgis.science.field_significance import field_significance
 from gwsa_qgis.science.pixel_trend import LAYERS, TrendSettings, pixel_trends
+from gwsa_qgis.science.red_noise import autoregressive
 from gwsa_qgis.science.trend import CORRECTIONS, mann_kendall, theil_sen
 
 MONTHS = 225
@@ -23,14 +24,11 @@ AFTER_STL = {
 }
 
 
-def autoregressive(correlation, n_series, seed=0, n_months=MONTHS):
+def noise(correlation, n_series, seed=0, n_months=MONTHS):
     """Trendless series with standard deviation 1 and a month-to-month correlation."""
     rng = np.random.default_rng([seed, int(1000 * correlation)])
-    noise = rng.normal(size=(n_series, n_months))
-    series = noise / np.sqrt(1 - correlation**2)
-    for month in range(1, n_months):
-        series[:, month] = correlation * series[:, month - 1] + noise[:, month]
-    return series * np.sqrt(1 - correlation**2)
+    steps = rng.normal(size=(n_series, n_months))
+    return autoregressive(steps, correlation, stationary=True) * np.sqrt(1 - correlation**2)
 
 
 def season(n_months=MONTHS):
@@ -47,7 +45,7 @@ def false_positives(n_series):
     """Percent of trendless series called significant, by test and correlation."""
     rows = {}
     for correlation in CORRELATIONS:
-        series = autoregressive(correlation, n_series)
+        series = noise(correlation, n_series)
         slope = theil_sen(series, confidence=None).slope
         for correction in CORRECTIONS:
             found = share_found(mann_kendall(series, correction, slope=slope).p)
@@ -64,7 +62,7 @@ def power(n_series):
     for slope in SLOPES:
         for correlation in CORRELATIONS:
             line = slope / 12 * np.arange(MONTHS)
-            series = SCATTER * autoregressive(correlation, n_series, 1) + line + season()
+            series = SCATTER * noise(correlation, n_series, 1) + line + season()
             found = share_found(pixel_trends(series, TrendSettings())[P_VALUE])
             rows.setdefault(f"{slope} cm/yr", []).append(found)
     return rows
@@ -73,7 +71,7 @@ def power(n_series):
 def field(n_series):
     """False discoveries in a map of which a third has a trend, with and without Benjamini and Hochberg."""
     trend = np.where(np.arange(n_series) % 3 == 0, 2.0, 0.0)
-    series = SCATTER * autoregressive(0.8, n_series, 2) + trend[:, None] / 12 * np.arange(MONTHS)
+    series = SCATTER * noise(0.8, n_series, 2) + trend[:, None] / 12 * np.arange(MONTHS)
     p_values = mann_kendall(series, "ar1").p
     found = field_significance(p_values, 0.05)
     rows = {}

@@ -14,8 +14,9 @@ import numpy as np
 
 from gwsa_qgis.errors import InvalidMonths
 from gwsa_qgis.months import month_range
+from gwsa_qgis.science.red_noise import red_series
 from gwsa_qgis.science.twin_climate import Climate, Weather
-from gwsa_qgis.science.twin_fields import PowerLawFields, RedField, block_mean, red_series
+from gwsa_qgis.science.twin_fields import PowerLawFields, RedField, block_mean
 from gwsa_qgis.science.twin_land import PUMPED_ZONES, Land, RegionGrid, make_land
 
 SPIN_UP = 60

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gwsa_qgis.months import calendar_month
-from gwsa_qgis.science.twin_fields import PowerLawFields, RedField, red_series
+from gwsa_qgis.science.red_noise import red_series
+from gwsa_qgis.science.twin_fields import PowerLawFields, RedField
 from gwsa_qgis.science.twin_land import Land
 
 

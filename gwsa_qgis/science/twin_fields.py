@@ -72,14 +72,6 @@ class RedField:
         return self.state
 
 
-def red_series(generator: np.random.Generator, shape: tuple[int, ...], persistence: float) -> np.ndarray:
-    """First-order autoregressive series along the first axis, unit variance."""
-    series = generator.standard_normal(shape)
-    for t in range(1, shape[0]):
-        series[t] = persistence * series[t - 1] + np.sqrt(1 - persistence**2) * series[t]
-    return series
-
-
 def blur(field: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian smoothing of a 2-D field with a standard deviation of `sigma` pixels, edges repeated."""
     radius = max(1, round(3 * sigma))

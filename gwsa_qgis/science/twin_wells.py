@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gwsa_qgis.science.red_noise import red_series
 from gwsa_qgis.science.twin import SPECIFIC_YIELD, Twin
-from gwsa_qgis.science.twin_fields import red_series
 
 
 @dataclass(frozen=True)

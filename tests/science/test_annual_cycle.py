@@ -6,6 +6,7 @@ import pytest
 from gwsa_qgis.errors import InvalidMonths, InvalidParameter
 from gwsa_qgis.months import calendar_month, month_range
 from gwsa_qgis.science.annual_cycle import maximum_month
+from gwsa_qgis.science.red_noise import autoregressive
 
 MONTHS = month_range("2002-04", "2020-12")
 
@@ -51,9 +52,7 @@ def test_equals_a_loop_with_scipy():
 @pytest.mark.parametrize("phi", [0.0, 0.8, 0.95])
 def test_chance_is_seldom_taken_for_a_season(phi):
     random = np.random.default_rng(4)
-    series = random.normal(size=(4000, MONTHS.size))
-    for month in range(1, MONTHS.size):
-        series[:, month] += phi * series[:, month - 1]
+    series = autoregressive(random.normal(size=(4000, MONTHS.size)), phi)
     share = np.count_nonzero(maximum_month(series, MONTHS)) / len(series)
     print(f"phi {phi}: {share:.3f} of series without a season have a month")
     assert share < 0.06

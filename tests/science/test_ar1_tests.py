@@ -14,15 +14,6 @@ from gwsa_qgis.science.trend import mann_kendall, theil_sen
 MONTHS = 225
 
 
-def autoregressive(phi, n_series, n_months, seed):
-    rng = np.random.default_rng(seed)
-    noise = rng.normal(size=(n_series, n_months))
-    series = noise / np.sqrt(1 - phi**2)
-    for month in range(1, n_months):
-        series[:, month] = phi * series[:, month - 1] + noise[:, month]
-    return series
-
-
 def seasonal(n_months, size=4.0):
     return size * np.cos(2 * np.pi * np.arange(n_months) / 12)
 
@@ -38,12 +29,12 @@ def grace_gaps():
 @pytest.mark.parametrize("without_season", [False, True])
 @pytest.mark.parametrize("parts", [(MONTHS,), (100, 125)])
 @pytest.mark.parametrize("phi", [0.0, 0.81, 0.96])
-def test_moments_are_those_of_simulated_series(phi, parts, without_season):
+def test_moments_are_those_of_simulated_series(red_noise, phi, parts, without_season):
     """Expected lag-one correlation, and the variance of slopes over the mean square, of least-squares lines."""
     present = grace_gaps()
     number = int(np.argmin(np.abs(CORRELATIONS - phi)))
     expected, spread, _, variances = ar1_tests._moments(present, parts, without_season)
-    series = autoregressive(CORRELATIONS[number], 4000, MONTHS, 5)
+    series = red_noise(CORRELATIONS[number], 4000, MONTHS, 5)
     series[:, ~present] = np.nan
     if without_season:
         series = deseasonalise(series)
@@ -77,9 +68,9 @@ def test_uncorrelated_values_without_a_season_have_the_textbook_variance():
     assert freedom[0] == pytest.approx(n - 2)
 
 
-def test_the_season_remover_is_what_deseasonalising_does():
+def test_the_season_remover_is_what_deseasonalising_does(red_noise):
     present = grace_gaps()
-    series = autoregressive(0.9, 5, MONTHS, 1) + seasonal(MONTHS)
+    series = red_noise(0.9, 5, MONTHS, 1) + seasonal(MONTHS)
     series[:, ~present] = np.nan
     by_matrix = series[:, present] @ ar1_tests._season_remover(present).T
     np.testing.assert_allclose(by_matrix, deseasonalise(series)[:, present], rtol=0, atol=1e-9)
@@ -90,27 +81,27 @@ def false_share(series, present=None, **options):
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
-def test_false_positives_stay_near_five_percent_when_the_season_was_taken_out(phi):
-    series = autoregressive(phi, 1500, MONTHS, 7) + seasonal(MONTHS)
+def test_false_positives_stay_near_five_percent_when_the_season_was_taken_out(red_noise, phi):
+    series = red_noise(phi, 1500, MONTHS, 7) + seasonal(MONTHS)
     assert 0.02 < false_share(series) < (0.065 if phi < 0.9 else 0.08)
     present = grace_gaps()
     series[:, ~present] = np.nan
     assert 0.02 < false_share(series, present) < (0.065 if phi < 0.9 else 0.1)
 
 
-def test_without_the_allowance_white_noise_is_called_significant_twice_too_often():
-    series = autoregressive(0.0, 1500, MONTHS, 8)
+def test_without_the_allowance_white_noise_is_called_significant_twice_too_often(red_noise):
+    series = red_noise(0.0, 1500, MONTHS, 8)
     assert false_share(series, season_allowance=False) > 0.08
     assert false_share(series) < 0.065
 
 
-def test_a_trend_is_found_as_often_as_by_the_bare_factor_where_series_are_correlated():
-    series = autoregressive(0.85, 800, MONTHS, 9) - 0.02 * np.arange(MONTHS)
+def test_a_trend_is_found_as_often_as_by_the_bare_factor_where_series_are_correlated(red_noise):
+    series = red_noise(0.85, 800, MONTHS, 9) - 0.02 * np.arange(MONTHS)
     assert false_share(series) > false_share(series, season_allowance=False) > 0.3
 
 
-def test_limits_hold_the_slope_and_agree_with_the_p_value():
-    series = autoregressive(0.7, 1500, MONTHS, 10) + seasonal(MONTHS) + 0.01 * np.arange(MONTHS)
+def test_limits_hold_the_slope_and_agree_with_the_p_value(red_noise):
+    series = red_noise(0.7, 1500, MONTHS, 10) + seasonal(MONTHS) + 0.01 * np.arange(MONTHS)
     slope, p_value, _, lower, upper = pixel_trends(series, TrendSettings(confidence=0.95))
     assert ((lower <= slope) & (slope <= upper)).all()
     assert 0.93 < ((lower <= 0.01) & (upper >= 0.01)).mean() < 0.975
@@ -118,8 +109,8 @@ def test_limits_hold_the_slope_and_agree_with_the_p_value():
     assert (outside == (p_value < 0.05)).mean() > 0.985
 
 
-def test_other_corrections_are_the_tests_themselves():
-    series = autoregressive(0.6, 30, 120, 11) + seasonal(120)
+def test_other_corrections_are_the_tests_themselves(red_noise):
+    series = red_noise(0.6, 30, 120, 11) + seasonal(120)
     series[3, 40:50] = np.nan
     adjusted = deseasonalise(series)
     for correction in ("none", "ar1", "hamed_rao", "yue_wang", "trend_free_prewhitening", "seasonal"):

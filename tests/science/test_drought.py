@@ -8,6 +8,7 @@ import pytest
 from gwsa_qgis.errors import InvalidMonths, InvalidParameter, NoUsableData
 from gwsa_qgis.months import calendar_month, month_range
 from gwsa_qgis.science.drought import drought_classes, drought_index, drought_spells
+from gwsa_qgis.science.red_noise import autoregressive
 
 MONTHS = month_range("2002-04", "2020-12")
 
@@ -15,9 +16,7 @@ MONTHS = month_range("2002-04", "2020-12")
 @pytest.fixture
 def storage():
     random = np.random.default_rng(6)
-    values = random.normal(size=(MONTHS.size, 60))
-    for month in range(1, MONTHS.size):
-        values[month] += 0.8 * values[month - 1]
+    values = autoregressive(random.normal(size=(MONTHS.size, 60)), 0.8, axis=0)
     calendar = calendar_month(MONTHS)[:, None]
     values = values * (1 + 0.5 * np.sin(calendar)) + random.uniform(0, 5, 60) * np.cos(2 * np.pi * calendar / 12)
     values += random.normal(0, 0.05, 60) * np.arange(MONTHS.size)[:, None] + random.normal(0, 20, 60)

@@ -15,6 +15,7 @@ from gwsa_qgis.science.hidden_months import (
     combination_share,
     shifted_gaps,
 )
+from gwsa_qgis.science.red_noise import autoregressive
 from gwsa_qgis.science.ssa import fill_gaps
 from gwsa_qgis.science.ssa_core import fill as fill_ssa
 from gwsa_qgis.science.ssa_record import Record
@@ -31,9 +32,7 @@ def series_of(kind, seed):
     t = np.arange(n) / 12
     season = rng.uniform(2, 5) * np.sin(2 * np.pi * t + rng.uniform(0, 6))
     white = rng.normal(size=n)
-    red = white.copy()
-    for k in range(1, n):
-        red[k] += 0.85 * red[k - 1]
+    red = autoregressive(white, 0.85)
     slow = 3 * np.sin(2 * np.pi * t / rng.uniform(3, 6) + rng.uniform(0, 6))
     return {
         "smooth": slow + season * (1 + 0.4 * slow / 3) + 0.3 * white,

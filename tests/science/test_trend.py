@@ -29,15 +29,6 @@ def random_series(kind, seed=0):
 KINDS = ["white", "ties", "holes", "short", "long"]
 
 
-def autoregressive(phi, n_series, n_months, seed):
-    rng = np.random.default_rng(seed)
-    noise = rng.normal(size=(n_series, n_months))
-    series = noise / np.sqrt(1 - phi**2)
-    for month in range(1, n_months):
-        series[:, month] = phi * series[:, month - 1] + noise[:, month]
-    return series
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_slope_and_limits_equal_scipy(kind):
     theilslopes = pytest.importorskip("scipy.stats").theilslopes
@@ -124,36 +115,36 @@ def plain_ar1(y):
     return s, factor * variance, (abs(s) - 1) / np.sqrt(factor * variance) * np.sign(s), factor
 
 
-def test_ar1_correction_equals_the_written_out_sum():
-    series = np.vstack([np.round(autoregressive(0.7, 4, 80, 5), 1), autoregressive(0.0, 2, 80, 6).cumsum(axis=1)])
+def test_ar1_correction_equals_the_written_out_sum(red_noise):
+    series = np.vstack([np.round(red_noise(0.7, 4, 80, 5), 1), red_noise(0.0, 2, 80, 6).cumsum(axis=1)])
     ours = mann_kendall(series, correction="ar1")
     expected = np.array([plain_ar1(y) for y in series]).T
     np.testing.assert_allclose([ours.s, ours.var_s, ours.z, ours.variance_factor], expected, rtol=1e-10)
     np.testing.assert_allclose(ours.p_plain, mann_kendall(series, correction="none").p, rtol=0, atol=0)
 
 
-def test_trendless_series_are_rarely_called_significant():
-    series = autoregressive(0.8, 400, 225, seed=7)
+def test_trendless_series_are_rarely_called_significant(red_noise):
+    series = red_noise(0.8, 400, 225, seed=7)
     result = mann_kendall(series, correction="ar1")
     assert np.mean(result.p < 0.05) <= 0.08
     assert np.mean(result.p_plain < 0.05) > 0.35  # what the plain test does with the same series
 
 
-def test_real_trends_are_still_found():
-    series = autoregressive(0.8, 200, 225, seed=8) + 0.03 * np.arange(225)
+def test_real_trends_are_still_found(red_noise):
+    series = red_noise(0.8, 200, 225, seed=8) + 0.03 * np.arange(225)
     assert np.mean(mann_kendall(series, correction="ar1").p < 0.05) > 0.8
 
 
-def test_limits_cover_the_true_slope_with_the_factor():
-    series = autoregressive(0.7, 300, 120, seed=9) + 0.05 * np.arange(120)
+def test_limits_cover_the_true_slope_with_the_factor(red_noise):
+    series = red_noise(0.7, 300, 120, seed=9) + 0.05 * np.arange(120)
     factor = mann_kendall(series, correction="ar1").variance_factor
     line = theil_sen(series, confidence=0.9, variance_factor=factor)
     covered = np.mean((line.lower <= 0.05) & (line.upper >= 0.05))
     assert 0.84 <= covered <= 0.96
 
 
-def test_memory_does_not_grow_with_the_number_of_series():
-    series = np.round(autoregressive(0.8, 3000, 225, seed=11), 1)
+def test_memory_does_not_grow_with_the_number_of_series(red_noise):
+    series = np.round(red_noise(0.8, 3000, 225, seed=11), 1)
     tracemalloc.start()
     line = theil_sen(series)
     mann_kendall(series, correction="ar1", slope=line.slope)

@@ -10,15 +10,6 @@ from gwsa_qgis.science.trend_break import CHANGE_NAMES, change_classes, check_pa
 MONTHS, BREAK = 225, 112
 
 
-def autoregressive(phi, n_series, n_months, seed):
-    rng = np.random.default_rng(seed)
-    noise = rng.normal(size=(n_series, n_months))
-    series = noise / np.sqrt(1 - phi**2)
-    for month in range(1, n_months):
-        series[:, month] = phi * series[:, month - 1] + noise[:, month]
-    return series
-
-
 def seasonal(n_months, size=4.0):
     return size * np.cos(2 * np.pi * np.arange(n_months) / 12)
 
@@ -27,8 +18,8 @@ def bend(size, n_months=MONTHS, position=BREAK):
     return size * np.maximum(np.arange(n_months) - position, 0)
 
 
-def test_slopes_are_those_of_theil_and_sen_in_both_parts():
-    series = autoregressive(0.6, 20, MONTHS, 0) + seasonal(MONTHS)
+def test_slopes_are_those_of_theil_and_sen_in_both_parts(red_noise):
+    series = red_noise(0.6, 20, MONTHS, 0) + seasonal(MONTHS)
     series[4, 30:50] = np.nan
     found = trend_break(series, BREAK)
     adjusted = deseasonalise(series)
@@ -41,8 +32,8 @@ def test_slopes_are_those_of_theil_and_sen_in_both_parts():
 
 @pytest.mark.parametrize("position", [BREAK, 60, 189])
 @pytest.mark.parametrize("phi", [0.0, 0.5, 0.8, 0.9])
-def test_series_without_a_change_are_called_changed_as_often_as_promised(phi, position):
-    trendless = autoregressive(phi, 1200, MONTHS, 1) + seasonal(MONTHS)
+def test_series_without_a_change_are_called_changed_as_often_as_promised(red_noise, phi, position):
+    trendless = red_noise(phi, 1200, MONTHS, 1) + seasonal(MONTHS)
     constant = trendless - 0.05 * np.arange(MONTHS)
     found = trend_break(trendless, position)
     for p_values in (found.p_change, trend_break(constant, position).p_change, found.p_before, found.p_after):
@@ -50,36 +41,36 @@ def test_series_without_a_change_are_called_changed_as_often_as_promised(phi, po
         assert (p_values < 0.01).mean() < 0.022
 
 
-def test_gaps_that_all_series_have_are_allowed_for():
+def test_gaps_that_all_series_have_are_allowed_for(red_noise):
     present = np.ones(MONTHS, bool)
     present[[2, 3, 14, 105, 110, 121, 126, 131, 136, 137, *range(183, 194)]] = False
     for phi in (0.0, 0.5, 0.9):
-        series = autoregressive(phi, 1200, MONTHS, 2) + seasonal(MONTHS)
+        series = red_noise(phi, 1200, MONTHS, 2) + seasonal(MONTHS)
         series[:, ~present] = np.nan
         assert 0.01 < (trend_break(series, BREAK, present=present).p_change < 0.05).mean() < 0.07
         scattered = np.where(np.random.default_rng(3).random(series.shape) < 0.15, np.nan, series)
         assert 0.01 < (trend_break(scattered, BREAK, present=present).p_change < 0.05).mean() < 0.085
 
 
-def test_a_part_that_is_half_missing_is_not_taken_for_a_long_one():
-    series = autoregressive(0.3, 1200, MONTHS, 4)
+def test_a_part_that_is_half_missing_is_not_taken_for_a_long_one(red_noise):
+    series = red_noise(0.3, 1200, MONTHS, 4)
     series[:, 40:BREAK] = np.nan
     found = trend_break(series, BREAK, without_season=False)
     assert 0.002 < (found.p_change < 0.05).mean() < 0.07 and 0.002 < (found.p_before < 0.05).mean() < 0.07
 
 
-def test_changes_are_found():
+def test_changes_are_found(red_noise):
     for phi, least in ((0.0, 0.99), (0.5, 0.95), (0.8, 0.6)):
         unit = 4 / np.sqrt(1 - phi**2) / (MONTHS - BREAK)
-        series = autoregressive(phi, 400, MONTHS, 5) + seasonal(MONTHS) + bend(unit) - 0.01 * np.arange(MONTHS)
+        series = red_noise(phi, 400, MONTHS, 5) + seasonal(MONTHS) + bend(unit) - 0.01 * np.arange(MONTHS)
         found = trend_break(series, BREAK)
         assert (found.p_change < 0.05).mean() > least
         assert found.change.mean() == pytest.approx(unit, rel=0.1)
         assert found.correlation.mean() == pytest.approx(phi, abs=0.08)
 
 
-def test_a_jump_at_the_break_is_no_change_of_trend():
-    series = autoregressive(0.3, 600, MONTHS, 6) + np.where(np.arange(MONTHS) < BREAK, 0, 30)
+def test_a_jump_at_the_break_is_no_change_of_trend(red_noise):
+    series = red_noise(0.3, 600, MONTHS, 6) + np.where(np.arange(MONTHS) < BREAK, 0, 30)
     assert (trend_break(series, BREAK, without_season=False).p_change < 0.05).mean() < 0.07
 
 
@@ -92,8 +83,8 @@ def test_a_straight_line_and_a_constant_have_no_break():
     assert (bent.p_change < 1e-6).all()
 
 
-def test_series_with_few_months_on_one_side_are_left_out():
-    series = autoregressive(0.5, 4, MONTHS, 7)
+def test_series_with_few_months_on_one_side_are_left_out(red_noise):
+    series = red_noise(0.5, 4, MONTHS, 7)
     series[0, :105] = np.nan  # 7 are left
     series[1, 50:BREAK] = np.nan
     series[2] = np.nan
@@ -104,8 +95,8 @@ def test_series_with_few_months_on_one_side_are_left_out():
     np.testing.assert_array_equal(np.isfinite(asked.change), [False, False, False, True])
 
 
-def test_blocks_change_nothing():
-    series = autoregressive(0.7, 900, 100, 8) + seasonal(100)
+def test_blocks_change_nothing(red_noise):
+    series = red_noise(0.7, 900, 100, 8) + seasonal(100)
     series[np.random.default_rng(9).random(series.shape) < 0.03] = np.nan
     whole = trend_break(series, 50)
     parts = [trend_break(series[start : start + 300], 50) for start in (0, 300, 600)]

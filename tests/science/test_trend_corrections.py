@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gwsa_qgis.errors import InvalidParameter
+from gwsa_qgis.science.red_noise import autoregressive
 from gwsa_qgis.science.trend import CORRECTIONS, mann_kendall, theil_sen
 
 PYMANNKENDALL = {
@@ -21,8 +22,7 @@ def random_series(kind):
     n_months = {"short": 40, "long": 300}.get(kind, 225)
     series = rng.normal(size=(100, n_months))
     if kind != "white":
-        for month in range(1, n_months):
-            series[:, month] += 0.7 * series[:, month - 1]
+        series = autoregressive(series, 0.7)
         series += np.linspace(0, 2, n_months) * rng.normal(size=(100, 1))
         series += 2 * np.sin(2 * np.pi * np.arange(n_months) / 12)
     if kind == "ties":

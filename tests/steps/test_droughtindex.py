@@ -10,6 +10,7 @@ from gwsa_qgis.months import calendar_month, month_range
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.raster import Raster, read_single, write_single
 from gwsa_qgis.rasters.stack import MonthlyStack, write_stack
+from gwsa_qgis.science.red_noise import autoregressive
 from gwsa_qgis.steps.droughtindex import droughtindex
 
 MONTHS = month_range("2002-04", "2015-12")
@@ -24,9 +25,7 @@ def grid():
 @pytest.fixture
 def stack(tmp_path, grid):
     random = np.random.default_rng(11)
-    values = random.normal(size=(MONTHS.size, *SHAPE))
-    for month in range(1, MONTHS.size):
-        values[month] += 0.85 * values[month - 1]
+    values = autoregressive(random.normal(size=(MONTHS.size, *SHAPE)), 0.85, axis=0)
     values += 4 * np.cos(2 * np.pi * calendar_month(MONTHS) / 12)[:, None, None]
     values[100:110] -= 5  # a drought everywhere
     values[:, 3, 4] = np.nan

@@ -13,6 +13,7 @@ from gwsa_qgis.rasters.raster import Raster, read_single, write_single
 from gwsa_qgis.rasters.stack import MonthlyStack, write_stack
 from gwsa_qgis.rasters.windows import Window, plan_windows
 from gwsa_qgis.science.hidden_months import METHODS
+from gwsa_qgis.science.red_noise import autoregressive
 from gwsa_qgis.science.ssa import fill_gaps
 from gwsa_qgis.science.supports import compact_labels
 from gwsa_qgis.steps.fillgaps import CHOICE_NAMES, HIDDEN_NAMES, fillgaps
@@ -30,10 +31,7 @@ CLASSES = np.array([[13, 13, 13, 13], [23, 23, 23, 23], [23, 23, 0, 0]], np.uint
 
 def red_noise(n, seed=3):
     random = np.random.default_rng(seed)
-    values = random.normal(size=(n, MONTHS.size))
-    for t in range(1, MONTHS.size):
-        values[:, t] += 0.9 * values[:, t - 1]
-    return values
+    return autoregressive(random.normal(size=(n, MONTHS.size)), 0.9)
 
 
 @pytest.fixture

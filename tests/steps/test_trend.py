@@ -10,6 +10,7 @@ from gwsa_qgis.months import month_range
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.raster import Raster, read_single, write_single
 from gwsa_qgis.rasters.stack import write_stack
+from gwsa_qgis.science.red_noise import autoregressive
 from gwsa_qgis.science.trend import deseasonalise, field_significance, mann_kendall, theil_sen
 from gwsa_qgis.steps.trend import trend
 
@@ -149,10 +150,7 @@ def test_bad_stacks_leave_no_file(tmp_path, grid):
 
 def noise(shape, phi=0.8, seed=4):
     random = np.random.default_rng(seed)
-    values = random.normal(size=(MONTHS.size, *shape))
-    for month in range(1, MONTHS.size):
-        values[month] += phi * values[month - 1]
-    return values
+    return autoregressive(random.normal(size=(MONTHS.size, *shape)), phi, axis=0)
 
 
 def test_both_p_values_and_limits_are_those_of_the_science(stack, tmp_path):
