@@ -11,10 +11,13 @@ years; every series is distinct.
 """
 
 import sys
-import time
+from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks._neighbours import timed
 from gwsa_qgis.months import month_range
 from gwsa_qgis.science.blas import one_blas_thread
 from gwsa_qgis.science.red_noise import autoregressive
@@ -72,13 +75,6 @@ def loop(series, months):
     return loop_fill(filled, WINDOW, 12)
 
 
-def timed(function, *arguments, **options):
-    """Result, seconds of wall time and seconds of CPU time of all threads."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    result = function(*arguments, **options)
-    return result, time.perf_counter() - wall, time.process_time() - cpu
-
-
 def eigendecompositions(filled, months, passes):
     """As many decompositions of lag matrices of the background months as there were passes."""
     background = (months >= np.datetime64("2003-01")) & (months < np.datetime64("2017-01"))
@@ -91,27 +87,22 @@ def eigendecompositions(filled, months, passes):
 def main(count=256):
     """Print series per second with one and two threads, the share of the floor and the ratio to the plain loop."""
     series, months = observed_series(count)
-    timed(fill_gaps, series[:2], months, preset="published")  # imports and first calls
-    one, one_wall, one_cpu = timed(fill_gaps, series, months, preset="published")
-    two, two_wall, two_cpu = timed(fill_gaps, series, months, preset="published", threads=2)
-    passes = int(one.long_passes.sum())
-    _, floor_wall, floor_cpu = timed(eigendecompositions, one.filled, months, passes)
-    _, _, loop_cpu = timed(loop, series[0], months)
-    same = "the same bits" if np.array_equal(one.filled, two.filled) else "OTHER VALUES"
+    fill_gaps(series[:2], months, preset="published")  # imports and first calls
+    one = timed(lambda: fill_gaps(series, months, preset="published"))
+    two = timed(lambda: fill_gaps(series, months, preset="published", threads=2))
+    filled, passes = one.result.filled, int(one.result.long_passes.sum())
+    floor = timed(lambda: eigendecompositions(filled, months, passes))
+    plain = timed(lambda: loop(series[0], months))
+    same = "the same bits" if np.array_equal(filled, two.result.filled) else "OTHER VALUES"
 
     print(f"{months.size} months, {count} distinct series, {passes / count:.0f} passes with M = {WINDOW} for each")
     print(f"{'':34}{'series/s, wall':>16}{'series/s, CPU':>16}")
-    rows = [
-        ("one thread", one_wall, one_cpu),
-        ("two threads", two_wall, two_cpu),
-        ("floor: the eigendecompositions", floor_wall, floor_cpu),
-    ]
-    for name, wall, cpu in rows:
-        print(f"{name:34}{count / wall:16.2f}{count / cpu:16.2f}")
-    print(f"{'plain loop over SVD, one series':34}{'':16}{1 / loop_cpu:16.2f}")
-    print(f"two threads against one: {one_wall / two_wall:.2f} x, {same}")
-    print(f"share of the floor (its time / ours): {floor_cpu / one_cpu:.0%}")
-    print(f"against the plain loop: {loop_cpu * count / one_cpu:.1f} x")
+    for name, taken in {"one thread": one, "two threads": two, "floor: the eigendecompositions": floor}.items():
+        print(f"{name:34}{count / taken.wall:16.2f}{count / taken.cpu:16.2f}")
+    print(f"{'plain loop over SVD, one series':34}{'':16}{1 / plain.cpu:16.2f}")
+    print(f"two threads against one: {one.wall / two.wall:.2f} x, {same}")
+    print(f"share of the floor (its time / ours): {floor.cpu / one.cpu:.0%}")
+    print(f"against the plain loop: {plain.cpu * count / one.cpu:.1f} x")
 
 
 if __name__ == "__main__":

@@ -14,11 +14,13 @@ import multiprocessing
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks._neighbours import beside, times_as_fast
 from gwsa_qgis.months import month_range
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.predictor_set import PredictorSet
@@ -147,26 +149,6 @@ def rows_of(folder, preset, threads):
     }
 
 
-def timed(work):
-    """Wall and CPU seconds."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - wall, time.process_time() - cpu
-
-
-def side_by_side(bare, step, repeats):
-    """Wall and CPU seconds of both, (repeats, 2, 2): the bare work is the mean of that before and after each step.
-
-    A machine that others use too is now fast and now slow: what is compared is what ran one after the other.
-    """
-    found, before = [], timed(bare)
-    for _ in range(repeats):
-        own, after = timed(step), timed(bare)
-        found.append([np.mean([before, after], axis=0), own])
-        before = after
-    return np.array(found)
-
-
 def report_speed(side, factor, months, threads, repeats):
     """Print rates and shares."""
     import xgboost as xgb
@@ -191,12 +173,13 @@ def report_speed(side, factor, months, threads, repeats):
                     boosters[name].inplace_predict(table)
 
             bare()
-            found = side_by_side(bare, lambda preset=preset: run_step(folder, preset, threads), repeats)
-            (bare_wall, bare_cpu), (wall, cpu) = np.median(found, axis=0)
-            wall_share, cpu_share = np.median(found[:, 0] / found[:, 1], axis=0)
-            least = found[:, 0].min(axis=0) / found[:, 1].min(axis=0)
+            alone, found = beside(bare, {"step": lambda preset=preset: run_step(folder, preset, threads)}, repeats)
+            step = found["step"]
+            (bare_wall, bare_cpu), (wall, cpu) = np.median(alone, axis=0), np.median(step, axis=0)
+            wall_share, cpu_share = times_as_fast(alone, step)
+            least = alone.min(axis=0) / step.min(axis=0)
             rows = sum(len(table) for table in tables.values()) / 1e6
-            each = " ".join(f"{share:.0%}" for share in found[:, 0, 0] / found[:, 1, 0])
+            each = " ".join(f"{share:.0%}" for share in alone[:, 0] / step[:, 0])
             print(
                 f"{preset:14}{rows:8.2f}{bare_wall:14.2f}{bare_cpu:8.2f}{wall:14.2f}{cpu:8.2f}{wall_share:19.1%}"
                 f"{cpu_share:7.1%}   of the least times: {least[0]:.1%} {least[1]:.1%}   each: {each}",

@@ -15,12 +15,14 @@ import multiprocessing
 import shutil
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks._neighbours import in_turns
 from gwsa_qgis.months import month_range
 from gwsa_qgis.rasters.gdal_setup import gdal, osr
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
@@ -165,13 +167,6 @@ def bare(paths, template, months, threads, options=None, folder=None):
             out = None
 
 
-def timed(work):
-    """Wall and CPU seconds."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - wall, time.process_time() - cpu
-
-
 def run_step(folder, threads, memory=512):
     """The step on the inputs in a folder."""
     paths = {name: folder / f"{name}.tif" for name in (DYNAMIC | STATIC)}
@@ -217,11 +212,7 @@ def report_speed(side, months, threads, repeats):
             "... and packed writes": lambda: bare(paths, template, months, threads, plain + same, folder / "bare"),
             "the step": lambda: run_step(folder, threads),
         }
-        best = {}
-        for _ in range(repeats):
-            for name, one in work.items():
-                found = timed(one)
-                best[name] = tuple(min(pair) for pair in zip(best.get(name, found), found, strict=True))
+        best = {name: times.min(axis=0) for name, times in in_turns(work, repeats).items()}
         print(f"{side} x {side} cells, 8 predictors of {months} months and 9 static ones, {threads} threads")
         print(f"{'':24}{'wall s':>9}{'CPU s':>9}{'M values/s':>12}{'step, share of its speed: wall':>32}{'CPU':>7}")
         for name, (wall, cpu) in best.items():

@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks._neighbours import in_turns
 
 SIDE, TURNS, BUDGET_MB = 256, 3, 32
 MONTHS = np.arange("2003-01", "2014-01", dtype="datetime64[M]")
@@ -46,6 +51,12 @@ def main() -> None:
         usual(self, name, *rest)
         kept[0], kept[1] = kept[0] + 1, kept[1] + self._path(name).stat().st_size
 
+    def run(call: Callable[[], object], keep: Callable[..., None]) -> None:
+        LongRun._keep = keep
+        if keep is counting:
+            kept[:] = 0, 0
+        call()
+
     try:
         random = np.random.default_rng(2)
         fine = Grid(10.0, 50.0, 0.01, 0.01, SIDE, SIDE, geographic_crs())
@@ -58,14 +69,9 @@ def main() -> None:
         print(f"{'step':18}{'without, CPU s':>15}{'with':>8}{'cost':>8}{'parts':>7}{'MB kept':>9}", flush=True)
         for name, call in steps(folder / "gwsa.tif", folder / "coarse.tif", folder).items():
             call()
-            times = {False: [], True: []}
-            for turn in range(2 * TURNS):
-                keeps, kept[:] = bool(turn % 2), [0, 0]
-                LongRun._keep = counting if keeps else lambda self, *rest: None
-                begin = time.process_time()
-                call()
-                times[keeps].append(time.process_time() - begin)
-            without, with_it = min(times[False]), min(times[True])
+            works = {"without": partial(run, call, lambda self, *rest: None), "with": partial(run, call, counting)}
+            times = in_turns(works, TURNS)
+            without, with_it = (times[name][:, 1].min() for name in works)
             cost = with_it / without - 1
             print(f"{name:18}{without:15.2f}{with_it:8.2f}{cost:8.1%}{kept[0]:7}{kept[1] / 1e6:9.0f}", flush=True)
     finally:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks._neighbours import timed
 from benchmarks._sample_chain import Prepared, prepare
 from gwsa_qgis.rasters.raster import Raster, create_raster
 
@@ -117,13 +117,6 @@ def runs(p: Prepared, at: Callable[[str], str]) -> list[Run]:
     ]
 
 
-def processor_seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """Processor time of all threads, and wall time."""
-    begin = time.process_time(), time.perf_counter()
-    work()
-    return time.process_time() - begin[0], time.perf_counter() - begin[1]
-
-
 def bare(run: Run, folder: Path) -> float:
     """Processor time of reading what the step reads and writing what it wrote."""
 
@@ -137,7 +130,7 @@ def bare(run: Run, folder: Path) -> float:
             with create_raster(folder / f"bare_{number}.tif", grid, len(values), threads=1) as writer:
                 writer.write(values)
 
-    return processor_seconds(copy)[0]
+    return timed(copy).cpu
 
 
 def main(factor: int = 5) -> None:
@@ -151,7 +144,7 @@ def main(factor: int = 5) -> None:
         head = f"{'step':26}{'CPU s':>8}{'wall s':>8}{'bare CPU s':>12}{'bare / step':>13}{'pixel-months/s':>16}"
         print(head, flush=True)
         for run in runs(prepared, lambda name: str(folder / name)):
-            cpu, wall = processor_seconds(run.call)
+            wall, cpu, _ = timed(run.call)
             rate = "" if run.name.startswith("train") else f"{values / cpu:16.3g}"
             least = bare(run, folder) if run.reads else np.nan
             print(

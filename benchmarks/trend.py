@@ -7,13 +7,16 @@ Run with one thread of BLAS: ``OMP_NUM_THREADS=1 python -m benchmarks trend``, o
 import contextlib
 import multiprocessing
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pymannkendall
 from statsmodels.tsa.seasonal import STL
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks._neighbours import beside, timed, times_as_fast
 from gwsa_qgis.science import compiled
 from gwsa_qgis.science.pixel_trend import TrendSettings, pixel_trends
 from gwsa_qgis.science.red_noise import autoregressive
@@ -23,14 +26,9 @@ MONTHS = 225
 _shared: dict[str, list[np.ndarray]] = {}  # with processes that are forked
 
 
-def microseconds_per_pixel(work, pixels, repeats=3, clock=time.process_time):
-    """Least time of some runs; the first one fills caches and does not count where there are more."""
-    taken = []
-    for _ in range(repeats):
-        start = clock()
-        work()
-        taken.append(clock() - start)
-    return min(taken) / pixels * 1e6
+def microseconds_per_pixel(work, pixels, repeats=3):
+    """Least processor time of some runs; the first one fills caches and does not count where there are more."""
+    return min(timed(work).cpu for _ in range(repeats)) / pixels * 1e6
 
 
 def groundwater_like(pixels, seed=0):
@@ -88,29 +86,18 @@ def loops(stack):
 
 
 def two_workers(stack, repeats=7):
-    """How many times as fast as one thread two threads are, and two processes: the most that this machine gives.
-
-    A machine that others use too is now fast and now slow: runs that follow one another are compared, and the middle
-    ratio counts.
-    """
+    """How many times as fast as one thread two threads are, and two processes: the most that this machine gives."""
     context = multiprocessing.get_context("fork")
     _shared["pieces"] = np.array_split(stack, 4)
     with ProcessPoolExecutor(2, mp_context=context) as processes, ThreadPoolExecutor(2) as threads:
         works = {
-            "one": lambda: [_run_piece(number) for number in range(4)],
             "threads": lambda: list(threads.map(_run_piece, range(4))),
             "processes": lambda: list(processes.map(_run_piece, range(4))),
         }
         for work in works.values():
             work()
-        taken = {name: [] for name in works}
-        for _ in range(repeats):
-            for name, work in works.items():
-                start = time.perf_counter()
-                work()
-                taken[name].append(time.perf_counter() - start)
-    one = np.array(taken.pop("one"))
-    return {name: float(np.median(one / np.array(own))) for name, own in taken.items()}
+        one, found = beside(lambda: [_run_piece(number) for number in range(4)], works, repeats)
+    return {name: times_as_fast(one, own)[0] for name, own in found.items()}
 
 
 def _run_piece(number):
@@ -125,9 +112,7 @@ def main(pixels=8192, loop_pixels=24):
         expected = chain(stack)
         plain = {name: microseconds_per_pixel(work, pixels) for name, work in steps(stack).items()}
         workers = {"numpy": two_workers(stack)}
-    start = time.perf_counter()
-    ready = compiled.prepare()
-    took = time.perf_counter() - start
+    took, _, ready = timed(compiled.prepare)
     fast = {}
     if ready:
         fast = {name: microseconds_per_pixel(work, pixels) for name, work in steps(stack).items()}

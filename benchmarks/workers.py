@@ -2,17 +2,16 @@
 
 ``python benchmarks/workers.py [rounds [name ...]]`` measures the named steps alone.
 
-One worker, two threads and two processes (joblib's loky) take turns, several times, and neighbours are compared: the median
-of the rounds is told. In each round a bare loop is run once and twice at the same time; what two of them get done against
-one is all that the machine gave at that time, and what a step is to be measured by when others use it too. "Cores of one"
-is processor time over wall time of one worker: above 1, reading and writing already run beside it. Processes are started
-before the clock. BLAS has one thread: otherwise one worker would be two where it multiplies matrices.
+One worker, two threads and two processes (joblib's loky) take turns, several times, and neighbours are compared (see
+`_neighbours`): the median of the rounds is told. In each round a bare loop is run once and twice at the same time; what two
+of them get done against one is all that the machine gave at that time, and what a step is to be measured by when others use
+it too. "Cores of one" is processor time over wall time of one worker: above 1, reading and writing already run beside it.
+Processes are started before the clock. BLAS has one thread: otherwise one worker would be two where it multiplies matrices.
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks._neighbours import BARE_LOOPS, beside, machine_gain, times_as_fast
 from benchmarks._sample_chain import Prepared, prepare
 from benchmarks.gap_filling import observed_series
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
@@ -32,7 +32,6 @@ from gwsa_qgis.rasters.stack import write_stack
 
 ROUNDS = 3
 SIZE = 16.0  # degrees: four windows of the map, at least
-LOOP = "n = 0\nfor k in range(6_000_000): n += k * k"
 GAPPY_CELLS = 8
 # Less than the default, so that there are windows enough for two on a region this small.
 MEMORY_MB = 64
@@ -101,39 +100,18 @@ def calls(p: Prepared, folder: Path) -> dict[str, Callable[[int], object]]:
     }  # fmt: skip
 
 
-def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """Wall time, and processor time of this process."""
-    begin = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - begin[0], time.process_time() - begin[1]
+def measure(work: Callable[[int], object], rounds: int) -> tuple[float, ...]:
+    """Seconds of one worker, its cores, times as fast by two threads and by two processes, and what the machine gave."""
 
+    def processes() -> None:
+        with joblib.parallel_config(backend="loky", n_jobs=2):
+            work(2)
 
-def bare(count: int) -> float:
-    """Seconds that so many bare loops take at the same time."""
-    begin = time.perf_counter()
-    running = [subprocess.Popen([sys.executable, "-S", "-c", LOOP]) for _ in range(count)]
-    for one in running:
-        one.wait()
-    return time.perf_counter() - begin
-
-
-def measure(work: Callable[[int], object], rounds: int) -> np.ndarray:
-    """One round a row: seconds of one worker, its cores, two threads, two processes, and what the machine gave."""
-    found = []
     work(1)  # what is made once is there from now on
-    for number in range(rounds):
-        one, two = bare(1), bare(2)
-        times = {}
-        # neighbours change sides from round to round
-        for kind in ("one", "threads", "processes")[:: 1 if number % 2 == 0 else -1]:
-            if kind == "processes":
-                with joblib.parallel_config(backend="loky", n_jobs=2):
-                    times[kind] = seconds(lambda: work(2))
-            else:
-                times[kind] = seconds(lambda n=1 if kind == "one" else 2: work(n))
-        wall, cpu = times["one"]
-        found.append((wall, cpu / wall, times["threads"][0], times["processes"][0], 2 * one / two))
-    return np.array(found)
+    works = {**BARE_LOOPS, "threads": lambda: work(2), "processes": processes}
+    one, found = beside(lambda: work(1), works, rounds)
+    faster = (times_as_fast(one, found[kind])[0] for kind in ("threads", "processes"))
+    return np.median(one[:, 0]), np.median(one[:, 1] / one[:, 0]), *faster, machine_gain(found)
 
 
 def main(rounds: int = ROUNDS, names: tuple[str, ...] = ()) -> None:
@@ -149,9 +127,8 @@ def main(rounds: int = ROUNDS, names: tuple[str, ...] = ()) -> None:
             if names and name.split()[0] not in names:
                 continue
             with threadpool_limits(1, "blas"):
-                one, cores, threads, processes, machine = measure(work, rounds).T
-            figures = (one, cores, one / threads, one / processes, machine)
-            print(f"| {name} | " + " | ".join(f"{np.median(figure):.2f}" for figure in figures) + " |", flush=True)
+                figures = measure(work, rounds)
+            print(f"| {name} | " + " | ".join(f"{figure:.2f}" for figure in figures) + " |", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
