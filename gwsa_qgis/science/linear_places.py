@@ -83,9 +83,9 @@ class LinearPlaces:
         """What a unit of deviation adds, but for the calendar where it is not in `of_class`."""
         slope, tanh = work.exact[: level.size], work.half[: level.size]
         np.subtract(level, self._linear.centre[p], out=slope, dtype=np.float64)
-        slope /= self._linear.width[p]
         # in half the digits, a third of the time
-        np.tanh(slope, out=tanh, dtype=np.float32, casting="same_kind")
+        np.multiply(slope, 1 / self._linear.width[p], out=tanh, casting="same_kind", dtype=np.float64)
+        np.tanh(tanh, out=tanh)
         np.multiply(tanh, self._of_level[p], out=slope, dtype=np.float64)
         slope += of_class
         return slope

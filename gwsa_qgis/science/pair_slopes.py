@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from gwsa_qgis.science.compiled import kernels
-from gwsa_qgis.science.ranks import PairTally, count_inversions
+from gwsa_qgis.science.ranks import LAGS_AT_ONCE, LaterValues, PairTally, count_inversions
 
 FEWEST_PAIRS = 4096
 FULL_BYTES = 8 * 2**20
@@ -25,7 +25,8 @@ MARGIN = 25.0
 MARGIN_SHARE = 0.5
 MOST_INSIDE = 1024
 ROOM = 128
-LARGEST_QUANTUM = 32767.0
+# One less than two bytes hold: behind the last month are values that are above all.
+LARGEST_QUANTUM = 32766.0
 
 
 def select_pair_slopes(values: np.ndarray, times: np.ndarray, ranks: np.ndarray, spans: list[int]) -> np.ndarray:
@@ -87,6 +88,7 @@ class _Search:
         self.scaled = ((self.values - lowest) / extent).astype(np.float32)
         self.clock = ((self.times - self.times[0]) / self.duration).astype(np.float32)
         self.guess, self.density = self._least_squares()
+        self.tally = PairTally(self.values.shape)
         self.guessed_rank = None
 
     def _least_squares(self) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +115,7 @@ class _Search:
             if at is not None:
                 last, last_at = guess, at
                 guess = np.clip(guess + (rank - at) / density, -self.n_values, self.n_values).astype(np.float32)
-            at = count_inversions(_two_bytes(self.scaled - guess * self.clock))
+            at = count_inversions(_two_bytes(self.scaled - guess * self.clock), self.tally)
             if step:
                 gained, moved = at - last_at, guess - last
                 telling = (np.abs(gained) > 30) & (gained * moved > 0)
@@ -130,7 +132,7 @@ class _Search:
         blur = 16 * np.finfo(np.float64).eps * (self.largest + np.maximum(np.abs(low), np.abs(high)) * self.times[-1])
         low, high = low - 4 * blur, high + 4 * blur
         above, below = _two_bytes(self.values - low * self.times), _two_bytes(self.values - high * self.times)
-        first, later_by, n_below = _pairs_between(above, below)
+        first, later_by, n_below = _pairs_between(above, below, self.tally)
         column = (first % self.n_block).astype(np.uint16)
         order = np.argsort(column, kind="stable")
         first, column = first[order], column[order].astype(np.int64)
@@ -158,7 +160,7 @@ class _Search:
 
 
 def _two_bytes(rest: np.ndarray) -> np.ndarray:
-    """Round each column of residuals to 65,535 steps: which of two is the lower stays true, or they become equal.
+    """Round each column of residuals to 65,533 steps: which of two is the lower stays true, or they become equal.
 
     Changes `rest`.
     """
@@ -169,13 +171,15 @@ def _two_bytes(rest: np.ndarray) -> np.ndarray:
     return rest.astype(np.int16)
 
 
-def _pairs_between(above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pairs_between(above: np.ndarray, below: np.ndarray, tally: PairTally) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs that are not certainly below the lower edge, nor certainly above the upper one.
 
     Parameters
     ----------
     above, below : ndarray of int16, shape (n_values, n_block)
         Residuals of the lower and of the upper edge.
+    tally : PairTally
+        Of their shape.
 
     Returns
     -------
@@ -192,24 +196,29 @@ def _pairs_between(above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np
         if found > room:
             first, later_by, n_below, found = compiled.pairs_between(above, below, found)
         return first[:found], later_by[:found], n_below
-    lower, between = np.empty(above.shape, bool), np.empty(above.shape, bool)
-    tally = PairTally(above.shape)
-    places, patterns = [], []
-    for lag in range(1, n_values):
-        np.less(above[lag:], above[:-lag], out=lower[lag:])
-        tally.add(lower, lag)
-        np.less_equal(below[lag:], below[:-lag], out=between[lag:])
-        np.greater(between[lag:], lower[lag:], out=between[lag:])
+    above, below = LaterValues(above), LaterValues(below)
+    places, patterns, numbers = [], [], []
+    for lag in range(1, n_values, LAGS_AT_ONCE):
+        (later, earlier), (later_below, earlier_below) = above.pairs(lag), below.pairs(lag)
+        lower, between = tally.space(0, earlier.size), tally.space(1, earlier.size)
+        tally.add(np.less(later, earlier, out=lower))
+        np.less_equal(later_below, earlier_below, out=between)
+        np.greater(between, lower, out=between)
         # Most pairs are not between the edges: eight are looked at together.
-        words = between[lag:].reshape(-1).view(np.uint64)
+        words = between.reshape(-1).view(np.uint64)
         found = (words != 0).nonzero()[0]
-        places.append(found)
         patterns.append(words[found])
+        # the words of each lag, and the first one's number
+        begin = earlier.size // 8 * np.arange(LAGS_AT_ONCE + 1)
+        of_lag = np.diff(np.searchsorted(found, begin))
+        numbers.append(of_lag)
+        places.append(found - np.repeat(begin[:-1], of_lag))
     members = np.flatnonzero(np.concatenate(patterns).view(bool))
     word = members >> 3
     first = (np.concatenate(places)[word] << 3) + (members & 7)
-    lag_of_word = np.repeat(np.arange(1, n_values), [found.size for found in places])
-    return first, lag_of_word[word] * n_block, tally.totals()
+    numbers = np.concatenate(numbers)
+    lag_of_word = np.repeat(np.arange(1, numbers.size + 1), numbers)
+    return first, lag_of_word[word] * n_block, tally.take_totals()
 
 
 def _of_groups(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.science.compiled import kernels
@@ -16,6 +17,8 @@ SMALLEST_COUNT = 4
 BLOCK_SERIES = 2304
 BLOCK_PAIRS = BLOCK_SERIES * 2**16
 SERIES_AT_ONCE = 2**15
+# Lags that are compared in one operation: threads that work beside each other wait for the interpreter's lock less often.
+LAGS_AT_ONCE = 8
 
 
 def usable_blocks(
@@ -104,8 +107,33 @@ def average_ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
+class LaterValues:
+    """The values behind those of each month, several lags at once: long operations, after which threads change over.
+
+    Parameters
+    ----------
+    by_time : ndarray, shape (n_values, n_block)
+        Months by series, of a type of whole numbers. Behind the last month are months of the type's largest number, which
+        is lower than no other.
+    """
+
+    def __init__(self, by_time: np.ndarray) -> None:
+        self._n_block = by_time.shape[1]
+        padding = np.full((LAGS_AT_ONCE - 1, self._n_block), np.iinfo(by_time.dtype).max, by_time.dtype)
+        flat = np.concatenate([by_time, padding]).ravel()
+        self._earlier, step = flat[: by_time.size], flat.strides[0]
+        # the same values again and again, a month later in each row
+        strides = (self._n_block * step, step)
+        self._later = as_strided(flat, (LAGS_AT_ONCE, by_time.size), strides, writeable=False)
+
+    def pairs(self, lag: int) -> tuple[np.ndarray, np.ndarray]:
+        """Values `lag` and more months behind, (LAGS_AT_ONCE, n_earlier), and the earlier ones, (n_earlier,)."""
+        first = lag * self._n_block
+        return self._later[:, first:], self._earlier[: self._earlier.size - first]
+
+
 class PairTally:
-    """Sums what is true of the pairs of each series, lag by lag, in one byte a month.
+    """Sums what is true of the pairs of each series, lags by lags, in one byte a month; its memory serves many counts.
 
     Parameters
     ----------
@@ -114,32 +142,47 @@ class PairTally:
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        self._bytes = np.zeros(shape, np.uint8)
+        self._shape, self._lags, size = shape, 0, shape[0] * shape[1]
+        self._bytes, self._of_lags = np.zeros(size, np.uint8), np.empty(size, np.uint8)
+        self._spaces: dict[int, np.ndarray] = {}
         self._totals = np.zeros(shape[1], np.int64)
 
-    def add(self, true: np.ndarray, lag: int) -> None:
-        """Add the pairs of a lag, from 1 upwards: `true[lag:]` of shape (n_values - lag, n_block)."""
-        np.add(self._bytes[lag:], true[lag:].view(np.uint8), out=self._bytes[lag:])
-        if lag % 255 == 0:
-            self._totals += self._bytes.sum(axis=0, dtype=np.int64)
-            self._bytes[:] = 0
+    def space(self, number: int, n_earlier: int) -> np.ndarray:
+        """Memory for what is true of the pairs of some lags, (LAGS_AT_ONCE, n_earlier) bool in one piece."""
+        if number not in self._spaces:
+            self._spaces[number] = np.empty(LAGS_AT_ONCE * self._bytes.size, bool)
+        return self._spaces[number][: LAGS_AT_ONCE * n_earlier].reshape(LAGS_AT_ONCE, n_earlier)
 
-    def totals(self) -> np.ndarray:
-        """Number of true pairs of each series."""
-        return self._totals + self._bytes.sum(axis=0, dtype=np.int64)
+    def add(self, true: np.ndarray) -> None:
+        """Add the pairs of some lags, (LAGS_AT_ONCE, n_earlier) bool."""
+        if self._lags + LAGS_AT_ONCE > 255:
+            self._empty()
+        self._lags += LAGS_AT_ONCE
+        n_earlier = true.shape[1]
+        np.add.reduce(true.view(np.uint8), axis=0, out=self._of_lags[:n_earlier])
+        self._bytes[:n_earlier] += self._of_lags[:n_earlier]
+
+    def take_totals(self) -> np.ndarray:
+        """Number of true pairs of each series; the next count begins at 0."""
+        self._empty()
+        totals, self._totals = self._totals, np.zeros_like(self._totals)
+        return totals
+
+    def _empty(self) -> None:
+        self._totals += self._bytes.reshape(self._shape).sum(axis=0, dtype=np.int64)
+        self._bytes[:], self._lags = 0, 0
 
 
-def count_inversions(by_time: np.ndarray) -> np.ndarray:
+def count_inversions(by_time: np.ndarray, tally: PairTally | None = None) -> np.ndarray:
     """Number of pairs of each column whose later value is the lower; by_time of shape (n_values, n_block)."""
     compiled = kernels()
     if compiled:
         return compiled.count_inversions(np.ascontiguousarray(by_time))
-    tally = PairTally(by_time.shape)
-    lower = np.empty(by_time.shape, bool)
-    for lag in range(1, by_time.shape[0]):
-        np.less(by_time[lag:], by_time[:-lag], out=lower[lag:])
-        tally.add(lower, lag)
-    return tally.totals()
+    tally, values = tally or PairTally(by_time.shape), LaterValues(by_time)
+    for lag in range(1, by_time.shape[0], LAGS_AT_ONCE):
+        later, earlier = values.pairs(lag)
+        tally.add(np.less(later, earlier, out=tally.space(0, earlier.size)))
+    return tally.take_totals()
 
 
 def count_pairs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

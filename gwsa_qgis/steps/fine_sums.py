@@ -147,7 +147,7 @@ class FinePass:
         valid &= used
         self.found.areas[(chunk, *place)] = self._of_cells(valid, valid, window)
         if layers:
-            sums = self._of_cells(np.stack(layers, axis=1), valid[:, None], window)
+            sums = np.stack([self._of_cells(layer, valid, window) for layer in layers], axis=1)
             fields = slice(self.n_static + chunk.start * self.n_dynamic, self.n_static + chunk.stop * self.n_dynamic)
             self.found.sums[(fields, *place)] = sums.reshape(-1, *sums.shape[2:])
         chosen = self._chosen[chunk]
