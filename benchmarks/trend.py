@@ -23,6 +23,7 @@ from gwsa_qgis.science.red_noise import autoregressive
 from gwsa_qgis.science.trend import CORRECTIONS, deseasonalise, mann_kendall, theil_sen
 
 MONTHS = 225
+PIECES = 16  # of the stack, for two workers
 _shared: dict[str, list[np.ndarray]] = {}  # with processes that are forked
 
 
@@ -88,15 +89,15 @@ def loops(stack):
 def two_workers(stack, repeats=7):
     """How many times as fast as one thread two threads are, and two processes: the most that this machine gives."""
     context = multiprocessing.get_context("fork")
-    _shared["pieces"] = np.array_split(stack, 4)
+    _shared["pieces"] = np.array_split(stack, PIECES)
     with ProcessPoolExecutor(2, mp_context=context) as processes, ThreadPoolExecutor(2) as threads:
         works = {
-            "threads": lambda: list(threads.map(_run_piece, range(4))),
-            "processes": lambda: list(processes.map(_run_piece, range(4))),
+            "threads": lambda: list(threads.map(_run_piece, range(PIECES))),
+            "processes": lambda: list(processes.map(_run_piece, range(PIECES))),
         }
         for work in works.values():
             work()
-        one, found = beside(lambda: [_run_piece(number) for number in range(4)], works, repeats)
+        one, found = beside(lambda: [_run_piece(number) for number in range(PIECES)], works, repeats)
     return {name: times_as_fast(one, own)[0] for name, own in found.items()}
 
 
@@ -105,7 +106,7 @@ def _run_piece(number):
     chain(_shared["pieces"][number])
 
 
-def main(pixels=8192, loop_pixels=24):
+def main(pixels=32768, loop_pixels=24):
     """Print the table."""
     stack = groundwater_like(pixels)
     with compiled.without_compiling():
