@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gwsa_qgis.errors import GwsaError, OutputNotWritable
 from gwsa_qgis.progress import Reporter
+from gwsa_qgis.rasters.processes import is_running
 from gwsa_qgis.rasters.writing import apart, make_folder, marked, remove, telling, write_text
 
 SUFFIX = ".gwsa-part"
@@ -24,6 +25,7 @@ BYTES_AT_ONCE = 2**22
 MOST_NAMED = 30
 # A lock is made empty and then signed; one that stays unsigned was left by a process that died in between.
 SECONDS_TO_SIGN = 10
+TRIES = 5
 # Locks of this process: another one may have had its number before.
 _HELD: set[str] = set()
 
@@ -141,7 +143,15 @@ def journalled(path: str | Path, fingerprint: Mapping[str, object], report: Repo
             raise
         finally:
             if done or not journal.finished:
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove_folder(folder)
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a work folder, in which workers of a killed run may put a file at the same moment."""
+    for _ in range(TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
 
 
 def describe_file(path: str | Path) -> dict[str, object]:
@@ -216,7 +226,7 @@ def _locked(folder: Path, path: Path) -> Iterator[None]:
 
 
 def _acquire(lock: Path, path: Path) -> None:
-    for _ in range(5):
+    for _ in range(TRIES):
         lock.parent.mkdir(exist_ok=True)
         try:
             handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
@@ -274,26 +284,4 @@ def _is_dead(lock: Path, owner: dict) -> bool:
         return False
     if pid == os.getpid():
         return str(lock.resolve()) not in _HELD
-    return not _is_running(pid)
-
-
-def _is_running(pid: int) -> bool:
-    """Whether a process of this machine runs."""
-    if os.name == "nt":  # os.kill(pid, 0) would send it Ctrl-C
-        import ctypes
-
-        limited_query, still_active = 0x1000, 259
-        kernel, code = ctypes.windll.kernel32, ctypes.c_ulong()
-        handle = kernel.OpenProcess(limited_query, False, pid)
-        if not handle:
-            return False
-        known = kernel.GetExitCodeProcess(handle, ctypes.byref(code))
-        kernel.CloseHandle(handle)
-        return not known or code.value == still_active
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return not is_running(pid)

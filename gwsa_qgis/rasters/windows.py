@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 
@@ -17,6 +19,7 @@ from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.heap import give_back
+from gwsa_qgis.rasters.processes import end_with
 from gwsa_qgis.rasters.raster import TILE
 
 Item = TypeVar("Item")
@@ -170,16 +173,17 @@ def map_on_cluster(function: Callable[[Item], Result], items: Iterable[Item], wo
     """Run `function` on items in the processes, or on the cluster, that joblib was told of; results in their order.
 
     The function and the items travel to the workers: they are to be small, and the function opens its own files there.
-    The items of a worker that is lost are given to others, a few times.
+    The items of a worker that is lost are given to others, a few times. Workers that this process has started end with it.
     """
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     following, begun, lost = iter(items), deque(), 0
+    work = partial(_work_for, os.getpid(), function)
 
     def task(item: Item) -> tuple:
         begun.append(item)
-        return delayed(function)(item)
+        return delayed(work)(item)
 
     while True:
         again = list(begun)
@@ -193,6 +197,12 @@ def map_on_cluster(function: Callable[[Item], Result], items: Iterable[Item], wo
             lost += 1
             if lost > MOST_LOST:
                 raise
+
+
+def _work_for(pid: int, function: Callable[[Item], Result], item: Item) -> Result:
+    """Result of an item, in a worker of the process `pid`."""
+    end_with(pid)
+    return function(item)
 
 
 def map_spread(

@@ -51,9 +51,9 @@ class Laboratory:
         self.steps.run(step, inputs or self.inputs, out, progress=listen, **options)
         return messages
 
-    def start(self, step: str, out: Path) -> subprocess.Popen:
-        """Run a step in a process of its own; returns when it is at work."""
-        command = [sys.executable, PROGRAM, step, self.inputs, out]
+    def start(self, step: str, out: Path, crew: str = "", delay: float = 0.0) -> subprocess.Popen:
+        """Run a step in a process of its own, with `long_steps.crew`; returns when it is at work."""
+        command = [sys.executable, PROGRAM, step, self.inputs, out, crew, str(delay)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert process.stdout.readline() == "ready\n"
         return process

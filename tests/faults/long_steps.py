@@ -1,6 +1,6 @@
 """The long steps on small inputs, each in several windows; as a program it runs one of them, to be killed.
 
-``python long_steps.py STEP INPUTS OUT`` prints "ready" when all is imported and the work begins.
+``python long_steps.py STEP INPUTS OUT [CREW [DELAY]]`` prints "ready" when all is imported and the work begins. See `crew`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial, wraps
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -29,6 +34,10 @@ OPTIONS = {
     "trainmodels": {"search_iterations": 2, "threads": 1},
 }
 STEPS = tuple(OPTIONS)
+# Constants that are made small, so that the small map is several pieces of work too.
+SMALL = {"predict": {"predict_plan": {"ROWS_IN_PART": 20_000}, "predict_writing": {"ROWS_AT_ONCE": 7_000}}}
+# What worker processes call for each piece that they leave in a file.
+PIECES = {"predict": ("predict_pieces", "Prediction.piece")}
 # Those that need xgboost.
 LEARNED = ("uncertainty", "predict", "trainmodels")
 
@@ -81,7 +90,57 @@ def run(step: str, inputs: Path, out: Path, **options: object) -> None:
     module = importlib.import_module(f"gwsa_qgis.steps.{step}")
     given, outputs = _arguments(step, inputs)
     places = {name: out / file for name, file in outputs.items()}
-    getattr(module, step)(**{**given, **places, **OPTIONS[step], **options})
+    with ExitStack() as patches:
+        for place, constants in SMALL.get(step, {}).items():
+            patches.enter_context(mock.patch.multiple(f"gwsa_qgis.steps.{place}", **constants))
+        getattr(module, step)(**{**given, **places, **OPTIONS[step], **options})
+
+
+@contextmanager
+def crew(kind: str, step: str, delay: float = 0.0) -> Iterator[dict[str, int]]:
+    """Let two worker processes work: joblib's own ("loky"), or those of a Dask cluster, at its address; none for "".
+
+    Gives the options of the step. The workers have imported it; `delay` is the time in s by which each of their `PIECES`
+    is put off.
+    """
+    if not kind:
+        yield {}
+        return
+    import joblib
+
+    from gwsa_qgis.rasters.windows import map_on_cluster
+
+    with ExitStack() as stack:
+        if kind == "loky":
+            stack.enter_context(joblib.parallel_config("loky", n_jobs=2))
+        else:
+            stack.enter_context(importlib.import_module("distributed").Client(kind))
+            stack.enter_context(joblib.parallel_config("dask"))
+        ready = partial(_make_ready, f"gwsa_qgis.steps.{step}", PIECES.get(step), delay)
+        list(map_on_cluster(ready, [0.3] * 4, 2))
+        yield {"workers": 2}
+
+
+def _make_ready(module: str, pieces: tuple[str, str] | None, delay: float, wait: float) -> None:
+    """Import a step in a worker process, which is kept for so long that the other takes its turn."""
+    importlib.import_module(module)
+    if pieces is not None:
+        where = importlib.import_module(f"gwsa_qgis.steps.{pieces[0]}")
+        *owners, name = pieces[1].split(".")
+        for owner in owners:
+            where = getattr(where, owner)
+        function = getattr(where, name)
+        setattr(where, name, _put_off(getattr(function, "__wrapped__", function), delay))
+    time.sleep(wait)
+
+
+def _put_off(function: Callable, delay: float) -> Callable:
+    @wraps(function)
+    def later(*arguments: object) -> object:
+        time.sleep(delay)
+        return function(*arguments)
+
+    return later
 
 
 def main_output(step: str) -> str:
@@ -150,7 +209,8 @@ def _load(path: Path) -> object:
 
 
 if __name__ == "__main__":
-    name, where, to = sys.argv[1:4]
+    name, where, to, kind, wait = (*sys.argv[1:], *("", "0")[len(sys.argv) - 4 :])
     importlib.import_module(f"gwsa_qgis.steps.{name}")
-    print("ready", flush=True)
-    run(name, Path(where), Path(to))
+    with crew(kind, name, float(wait)) as workers:
+        print("ready", flush=True)
+        run(name, Path(where), Path(to), **workers)
