@@ -75,6 +75,7 @@ class Raster:
         self.grid = Grid.from_dataset(self._dataset)
         self.bands = self._dataset.RasterCount
         self._south_up = self._dataset.GetGeoTransform()[5] > 0
+        self._codes: dict[int, tuple[float | None, float | None, float | None]] = {}
         if not self.bands:
             raise UnreadableInput(f"{self.path} has no raster band", "name one of its sub-datasets or another file")
 
@@ -143,15 +144,16 @@ class Raster:
             raise UnreadableInput(f"{self.path} cannot be read", "fetch or make the file again")
         data = data.reshape(len(numbers), row_count, column_count)
         for layer, number in zip(data, numbers, strict=True):
-            self._mask_and_scale(layer, self._dataset.GetRasterBand(number + 1), scaled)
+            self._mask_and_scale(layer, number, scaled)
         return data[:, ::-1] if self._south_up else data
 
-    @staticmethod
-    def _mask_and_scale(layer: np.ndarray, band: gdal.Band, scaled: bool) -> None:
-        nodata = band.GetNoDataValue()
+    def _mask_and_scale(self, layer: np.ndarray, number: int, scaled: bool) -> None:
+        if number not in self._codes:  # each question to GDAL hands over the interpreter's lock
+            band = self._dataset.GetRasterBand(number + 1)
+            self._codes[number] = (band.GetNoDataValue(), band.GetScale(), band.GetOffset())
+        nodata, scale, offset = self._codes[number]
         if nodata is not None and not np.isnan(nodata):
             layer[layer == np.float32(nodata)] = np.nan
-        scale, offset = band.GetScale(), band.GetOffset()
         if scaled and (scale not in (None, 1.0) or offset not in (None, 0.0)):
             layer *= np.float32(1.0 if scale is None else scale)
             layer += np.float32(offset or 0.0)

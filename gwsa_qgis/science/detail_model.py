@@ -51,7 +51,7 @@ class DetailModel:
 
         Parameters
         ----------
-        linear : (n_samples,) float64, optional
+        linear : (n_samples,) array, optional
             Detail of the linear part, where it is known (`linear_places.LinearPlaces`).
         """
         result = None

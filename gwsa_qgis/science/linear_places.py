@@ -11,7 +11,7 @@ import numpy as np
 
 from gwsa_qgis.science.linear_detail import LinearDetail
 
-_PLACES_AT_ONCE = 16384  # what is computed on the way stays in the processor's cache
+_PLACES_AT_ONCE = 32768  # what is computed on the way stays in the processor's cache
 
 
 class LinearPlaces:
@@ -27,8 +27,8 @@ class LinearPlaces:
 
     Notes
     -----
-    Gives what `LinearDetail.predict` gives for the same rows, but for rounding. A place's value does not depend on the
-    others.
+    Gives what `LinearDetail.predict` gives for the same rows, but for the rounding of float32: half the memory to pass
+    through, and half the time. A place's value does not depend on the others.
     """
 
     def __init__(
@@ -42,19 +42,19 @@ class LinearPlaces:
         # slope that a deviation has in each class, the last one being those that are not known; and with the level
         of_class = np.append(linear.coefficients[:, shared + 1 :], np.zeros((linear.n_predictors, 1)), axis=1)
         self._of_class, self._of_level = of_class + linear.coefficients[:, :1], linear.coefficients[:, shared]
-        self._lasting = np.zeros((shared, classes.size))
+        self._lasting = np.zeros((shared, classes.size), np.float32)
         work = _Work()
         for p, (deviation, level) in lasting.items():
             work.limit_to(linear.limit[p])
             for places, number in self._runs:
-                slope = self._slope(work, p, level[places], self._of_class[p, number])
                 cut = work.cut(deviation[places])
+                slope = self._slope(work, p, level[places], self._of_class[p, number])
                 self._lasting[0, places] += np.multiply(slope, cut, out=slope)
-                for sums, coefficient in zip(self._lasting[1:], self._calendar[p], strict=True):
-                    sums[places] += np.multiply(cut, coefficient, out=slope, dtype=np.float64)
+                for sums, coefficient in zip(self._lasting[1:], self._calendar[p].tolist(), strict=True):
+                    sums[places] += np.multiply(cut, coefficient, out=slope)
 
     def predict(self, deviations: Sequence[np.ndarray], levels: Sequence[np.ndarray], terms: np.ndarray) -> np.ndarray:
-        """Detail of a month, (n,) float64; NaN where a predictor is.
+        """Detail of a month, (n,) float32; NaN where a predictor is.
 
         Parameters
         ----------
@@ -63,31 +63,28 @@ class LinearPlaces:
         terms : (n_calendar,)
             Calendar terms of the month.
         """
-        out = np.empty(self._lasting.shape[1])
+        out = self._lasting[0].copy()
         work = _Work()
-        terms = terms.astype(np.float64)
+        of_class = self._of_class + (self._calendar @ terms.astype(np.float64))[:, None]
         for places, _ in self._runs:
-            part, product = out[places], work.exact[: places.stop - places.start]
-            part[:] = self._lasting[0, places]
-            for sums, term in zip(self._lasting[1:, places], terms, strict=True):
-                part += np.multiply(sums, term, out=product)
+            sums, product = out[places], work.slope[: places.stop - places.start]
+            for lasting, term in zip(self._lasting[1:, places], terms.tolist(), strict=True):
+                sums += np.multiply(lasting, term, out=product)
         for p, deviation, level in zip(self._moving, deviations, levels, strict=True):
-            of_class = self._of_class[p] + self._calendar[p] @ terms
             work.limit_to(self._linear.limit[p])
             for places, number in self._runs:
-                slope = self._slope(work, p, level[places], of_class[number])
-                out[places] += np.multiply(slope, work.cut(deviation[places]), out=slope)
+                cut = work.cut(deviation[places])
+                slope = self._slope(work, p, level[places], of_class[p, number])
+                out[places] += np.multiply(slope, cut, out=slope)
         return out
 
     def _slope(self, work: _Work, p: int, level: np.ndarray, of_class: float) -> np.ndarray:
         """What a unit of deviation adds, but for the calendar where it is not in `of_class`."""
-        slope, tanh = work.exact[: level.size], work.half[: level.size]
-        np.subtract(level, self._linear.centre[p], out=slope, dtype=np.float64)
-        # in half the digits, a third of the time
-        np.multiply(slope, 1 / self._linear.width[p], out=tanh, casting="same_kind", dtype=np.float64)
-        np.tanh(tanh, out=tanh)
-        np.multiply(tanh, self._of_level[p], out=slope, dtype=np.float64)
-        slope += of_class
+        slope = np.subtract(level, float(self._linear.centre[p]), out=work.slope[: level.size])
+        slope *= float(1 / self._linear.width[p])
+        np.tanh(slope, out=slope)
+        slope *= float(self._of_level[p])
+        slope += float(of_class)
         return slope
 
 
@@ -95,8 +92,7 @@ class _Work:
     """Memory for what is computed on the way."""
 
     def __init__(self) -> None:
-        self.exact = np.empty(_PLACES_AT_ONCE)
-        self.half, self._least, self._most = np.empty((3, _PLACES_AT_ONCE), np.float32)
+        self.slope, self._cut, self._least, self._most = np.empty((4, _PLACES_AT_ONCE), np.float32)
 
     def limit_to(self, limit: float) -> None:
         """Cut at a limit from now on."""
@@ -104,10 +100,10 @@ class _Work:
         self._most.fill(limit)
 
     def cut(self, deviation: np.ndarray) -> np.ndarray:
-        """Deviations cut at the limit, float32."""
+        """Deviations cut at the limit."""
         n = deviation.size
         # numpy compares two arrays three times as fast as an array and a number
-        found = np.minimum(deviation, self._most[:n], out=self.half[:n])
+        found = np.minimum(deviation, self._most[:n], out=self._cut[:n])
         return np.maximum(found, self._least[:n], out=found)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gwsa_qgis.errors import NoUsableData
 from gwsa_qgis.progress import Reporter
-from gwsa_qgis.rasters.heap import give_back
+from gwsa_qgis.rasters.heap import HeapKeeper
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.scratch import ScratchArray
 from gwsa_qgis.rasters.windows import Window, map_ordered
@@ -67,7 +67,7 @@ class FinePass:
             ScratchArray(folder / AREAS, (months + 1, *cells)),
             ScratchArray(folder / USED, files.grid.shape, np.bool_),
         )
-        self._weights = files.grid.row_weights()
+        self._weights, self._heap = files.grid.row_weights(), HeapKeeper()
         self._chosen = signature_months(files.months, *span)
         self._outside = not (
             files.months[0] >= np.datetime64(span[0], "M") and files.months[-1] <= np.datetime64(span[1], "M")
@@ -107,7 +107,7 @@ class FinePass:
 
     def _gather(self, readers: Readers, window: Window, months: int) -> tuple[bool, np.ndarray | None]:
         """Put down the sums of a window; give whether a pixel is used, and the signatures."""
-        give_back()  # what the window before has left
+        self._heap.take_note(4 * window.rows * window.columns * self.files.months.size * self.n_dynamic)
         files, place = self.files, window.coarsened(self.factor).slices
         size = max(months, 1)
         chunks = [slice(k, min(k + size, files.months.size)) for k in range(0, files.months.size, size)]

@@ -9,7 +9,7 @@ from threading import Lock, Semaphore
 
 import numpy as np
 
-from gwsa_qgis.rasters.heap import give_back
+from gwsa_qgis.rasters.heap import HeapKeeper
 from gwsa_qgis.rasters.windows import Window
 from gwsa_qgis.science.linear_places import LinearPlaces
 from gwsa_qgis.science.model_inputs import time_inputs
@@ -91,7 +91,7 @@ class Prediction:
         self.files, self.plan = readers.files, plan
         self.terms = time_inputs(trained.preset, self.files.months)
         self._known = trained.classes or [0]
-        self._free, self._lock = Semaphore(plan.lanes), Lock()
+        self._free, self._lock, self._heap = Semaphore(plan.lanes), Lock(), HeapKeeper()
         self._tables: list[_Table] = []
         self._most = max(window.rows * window.columns for window in plan.windows)
         self._pixels = Kept(self._make_pixels, plan.cached_windows)
@@ -171,7 +171,7 @@ class Prediction:
             out[place] = self.trained.predict(table.some_rows(rows), pixels.classes[rows], own)
 
     def _make_pixels(self, window: Window) -> _Pixels:
-        give_back()  # what the window before has left
+        self._heap.take_note(4 * window.rows * window.columns * self.files.months.size * len(self._columns))
         with self.readers.borrow() as opened:
             static = opened.static(window)
         unknown = static.wanted & ~np.isin(static.classes, self._known)

@@ -12,7 +12,7 @@ from gwsa_qgis.steps.predict_inputs import FineFiles
 # Share of the memory that pieces at work may take, the rest being GDAL's blocks, the boosters and the surroundings.
 SHARE = 0.3
 FEWEST_PIECES = 3  # that must fit in it: one being read, one predicted, one written
-ROWS_IN_PIECE = 2**16  # more would not make the learners quicker
+ROWS_IN_PIECE = 2**17  # more would not make the learners quicker
 ROWS_IN_PART = 2**21  # some ten seconds of work: what an interruption costs
 SMALLEST_TILE = 16
 # What averaging takes of a pixel for each monthly predictor: its value in a month, and the sums of its signatures.

@@ -148,7 +148,7 @@ class TrainedModel:
 
         Parameters
         ----------
-        linear : (n_samples,) float64, optional
+        linear : (n_samples,) array, optional
             Detail of the linear part, where it has been computed apart.
         """
         known = {entry["class"]: entry for entry in self.manifest["classes"]}
