@@ -46,7 +46,9 @@ def test_it_is_the_table_of_all_rows(case, moving):
         table = np.concatenate([deviations[:, month].T, levels[:, month].T, calendar], axis=1)
         expected = model.predict(table, classes)
         assert (np.abs(table[:, :PREDICTORS]) > model.limit).any()  # some are cut
-        np.testing.assert_allclose(of_month(case, places, month, moving=moving), expected, rtol=2e-6, atol=4e-6)  # float32
+        np.testing.assert_allclose(
+            of_month(case, places, month, moving=moving), expected, rtol=2e-6, atol=4e-6
+        )  # float32
 
 
 def test_a_place_does_not_depend_on_the_others(case):
