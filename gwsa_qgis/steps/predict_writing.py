@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from gwsa_qgis.progress import Reporter
-from gwsa_qgis.rasters.journal import Journal
+from gwsa_qgis.rasters.journal import Journal, describe_file
 from gwsa_qgis.rasters.raster import RasterWriter
 from gwsa_qgis.rasters.windows import Window, map_on_cluster, map_ordered
 from gwsa_qgis.steps.model_file import read_model
@@ -50,6 +50,8 @@ class PartJob:
         Months of the training.
     spacing : float or None
         Knot spacing of the histosplines that wait in the folder; None for models of levels alone.
+    stamp : str
+        By which a worker sees whether the model is still the one that it knows.
     """
 
     model: Path
@@ -58,6 +60,7 @@ class PartJob:
     plan: PredictPlan
     span: tuple[str, ...]
     spacing: float | None
+    stamp: str
 
     @classmethod
     def of(cls, model: str | Path, threads: int, prediction: Prediction, folder: Path) -> PartJob:
@@ -67,14 +70,15 @@ class PartJob:
         plan = replace(plan, parts=[first], lanes=1, threads=max(threads, 1))
         files = prediction.files.absolute().with_place(folder, plan.tile)
         span = tuple(prediction.trained.manifest["months"])
-        return cls(Path(model).absolute(), files, folder, plan, span, None if around is None else around.spacing)
+        spacing, stamp = None if around is None else around.spacing, str(describe_file(model))
+        return cls(Path(model).absolute(), files, folder, plan, span, spacing, stamp)
 
     def run(self, pieces: list[Piece]) -> tuple[str, list[int]]:
         """Put the values of pieces into a file of the folder with a name of its own; give it, and pixels of unknown classes.
 
         A worker that is believed lost, and goes on all the same, so writes into no file that counts.
         """
-        trained, unknown = _model(str(self.model), self.plan.threads), []
+        trained, unknown = _model(str(self.model), self.plan.threads, self.stamp), []
         path = self.folder / f"pieces.{uuid.uuid4().hex}"
         with Readers(self.files) as readers:
             surrounding = None
@@ -90,8 +94,8 @@ class PartJob:
 
 
 @lru_cache(maxsize=1)
-def _model(path: str, threads: int) -> TrainedModel:
-    """The model of a worker process, read once."""
+def _model(path: str, threads: int, stamp: str) -> TrainedModel:
+    """The model of a worker process, read once; again where its file is another one."""
     return TrainedModel.from_file(read_model(path), threads)
 
 

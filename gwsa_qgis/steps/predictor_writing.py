@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -17,7 +18,8 @@ from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.rasters.journal import Journal
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.stack import create_stack, require_values
-from gwsa_qgis.rasters.windows import map_ordered
+from gwsa_qgis.rasters.windows import map_ordered, on_cluster
+from gwsa_qgis.steps.predictor_pieces import PieceJob, Task, make_by_workers
 from gwsa_qgis.steps.predictor_windows import (
     THREADS_WITHIN_BUDGET,
     Handles,
@@ -29,7 +31,7 @@ from gwsa_qgis.steps.predictor_windows import (
 )
 
 STEP = "preparepredictors"
-FINE, COARSE = "fine", "coarse"
+FINE, COARSE, PIECES = "fine", "coarse", "pieces"
 # Share of the work that is aligning, the rest being checks and moving.
 ALIGNING = 0.98
 
@@ -44,22 +46,28 @@ def make_predictors(
 ) -> None:
     """Make the predictors that are not finished, in the journal's folder.
 
-    Pieces of the next one are begun while one is being written.
+    Pieces of the next one are begun while one is being written. They are made by threads, or by the workers of a
+    ``joblib.parallel_config``.
     """
     todo = [one for one in opened if one.name not in journal.finished]
     plans = {one.name: plan_pieces(one, months.size if one.months is not None else 0, target) for one in todo}
     handles = {one.name: Handles(one, target.grid) for one in todo}
-    tasks = [(one, chunk, window) for one in todo for chunk, window in plans[one.name].pieces()]
+    tasks = [(one.name, chunk, window) for one in todo for chunk, window in plans[one.name].pieces()]
+    bands = {one.name: one.bands(months) for one in todo}
 
-    def make(task: tuple) -> Piece:
-        one, chunk, window = task
-        return make_piece(handles[one.name], one.bands(months)[chunk], window, target)
+    def make(task: Task) -> Piece:
+        name, chunk, window = task
+        return make_piece(handles[name], bands[name][chunk], window, target)
 
     with ExitStack() as stack:
         for one in todo:
             stack.callback(handles[one.name].close)
         threads = min(workers, THREADS_WITHIN_BUDGET)
-        results = map_ordered(make, tasks, threads)
+        if workers > 1 and on_cluster():
+            job = PieceJob.of(todo, months, target, journal.folder / f"{PIECES}.{uuid.uuid4().hex}")
+            results = make_by_workers(job, tasks, workers)
+        else:
+            results = map_ordered(make, tasks, threads)
         stack.callback(results.close)
         done = 0
         for one in todo:

@@ -97,7 +97,8 @@ def preparepredictors(
     memory_mb : float
         Budget for all threads together; no more of them run than it holds.
     workers : int
-        Threads; the files are the same for any number.
+        Threads, or the workers of a ``joblib.parallel_config``, which leave the pieces that they make in the hidden folder
+        until they are written; the files are the same for any of them.
 
     Notes
     -----

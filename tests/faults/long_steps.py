@@ -35,9 +35,12 @@ OPTIONS = {
 }
 STEPS = tuple(OPTIONS)
 # Constants that are made small, so that the small map is several pieces of work too.
-SMALL = {"predict": {"predict_plan": {"ROWS_IN_PART": 20_000}, "predict_writing": {"ROWS_AT_ONCE": 7_000}}}
+SMALL = {
+    "predict": {"predict_plan": {"ROWS_IN_PART": 20_000}, "predict_writing": {"ROWS_AT_ONCE": 7_000}},
+    "preparepredictors": {"predictor_pieces": {"VALUES_AT_ONCE": 10_000}},
+}
 # What worker processes call for each piece that they leave in a file.
-PIECES = {"predict": ("predict_pieces", "Prediction.piece")}
+PIECES = {"predict": ("predict_pieces", "Prediction.piece"), "preparepredictors": ("predictor_pieces", "make_piece")}
 # Those that need xgboost.
 LEARNED = ("uncertainty", "predict", "trainmodels")
 

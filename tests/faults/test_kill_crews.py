@@ -19,11 +19,12 @@ psutil = pytest.importorskip("psutil")
 pytest.importorskip("joblib")
 STEPS = (
     "trend", "trendbreak", "attribution", "droughtindex", "seasonality", "fillgaps", "correctresiduals", "uncertainty",
-    "predict",
+    "predict", "preparepredictors",
 )  # fmt: skip
 # Those whose workers write files.
-LEAVING = ("predict",)
+LEAVING = ("predict", "preparepredictors")
 QUICK = {("predict", "loky"), ("droughtindex", "dask")}
+QUICK_LEAVING = {("predict", "loky"), ("preparepredictors", "dask")}
 KINDS = ("loky", "dask")
 # By then a process has ended that has nobody left to work for.
 PATIENCE = 60
@@ -143,7 +144,7 @@ def test_killed_again_and_again(with_models, step, crew, seconds, tmp_path):
     lab.check_same(step, out)
 
 
-@over(LEAVING, {("predict", "loky"), ("predict", "dask")})
+@over(LEAVING, QUICK_LEAVING)
 @pytest.mark.parametrize("reruns", [True, False], ids=["rerun", "no rerun"])
 def test_workers_that_go_on_writing(with_models, step, crew, tmp_path, reruns):
     """They are in the middle of a piece when the run is killed, and the rerun ends before they do."""

@@ -1,6 +1,7 @@
 """Prediction by worker processes: the map of one worker, byte for byte; it goes on where such a run was interrupted."""
 
 import os
+import shutil
 import signal
 import time
 
@@ -69,6 +70,15 @@ def test_the_same_bytes(trained_models, downscaling_region, by_one, tmp_path, cl
     run(trained_models[preset], downscaling_region, tmp_path.relative_to(tmp_path), workers=2)
     assert (tmp_path / "p.tif").read_bytes() == by_one[preset]
     assert [path.name for path in tmp_path.iterdir()] == ["p.tif"]
+
+
+def test_workers_that_stay_see_that_the_model_is_another_one(
+    trained_models, downscaling_region, by_one, tmp_path, cluster
+):
+    for preset in PRESETS:
+        shutil.copyfile(trained_models[preset], tmp_path / "model.gwsa")
+        run(tmp_path / "model.gwsa", downscaling_region, tmp_path / "out", workers=2)
+        assert (tmp_path / "out" / "p.tif").read_bytes() == by_one[preset]
 
 
 def test_it_goes_on_after_an_interrupted_run(trained_models, downscaling_region, by_one, tmp_path, cluster):
