@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from gwsa_qgis.progress import Reporter
-from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.science.cross_validation import DetailWeights, detail_weights
-from gwsa_qgis.science.detail_model import DetailModel
 from gwsa_qgis.science.learners import Learner, require_samples
 from gwsa_qgis.science.linear_detail import LinearDetail
 from gwsa_qgis.science.ridge_choice import choose_ridge
 from gwsa_qgis.science.splits import group_folds
 from gwsa_qgis.steps.sample_table import Samples, TrainingTable
 from gwsa_qgis.steps.trained_model import POOLED
+from gwsa_qgis.steps.training_folds import DetailOfFold, LevelsOfFold, at_most, held_out
 from gwsa_qgis.steps.training_journal import Kept
 from gwsa_qgis.steps.training_scores import (
     BLOCKS,
@@ -40,10 +39,6 @@ SEARCH_FOLDS = 3
 # The search of the recommended preset is about trees that add little to a linear part: so many samples settle it.
 MOST_SEARCHED_DETAILS = 5_000
 CONTRIBUTION_ROWS = 2_000
-# Models that judge the detail are fitted on so many samples at most, and the last one on all of the table: of more,
-# neighbours in space and time say little that is new, and five such fits would take the time of five last ones.
-MOST_CROSS_VALIDATED = 1_000_000
-JUDGED_AT_ONCE = 2**16
 
 
 @dataclass
@@ -99,7 +94,13 @@ class Training:
 
 
 def train_published(
-    table: TrainingTable, inputs: Sequence[str], splits: Sequence[str], settings: Settings, kept: Kept, report: Reporter
+    table: TrainingTable,
+    inputs: Sequence[str],
+    splits: Sequence[str],
+    settings: Settings,
+    kept: Kept,
+    report: Reporter,
+    workers: int = 1,
 ) -> Training:
     """One model of levels a class: searched on random samples, scored on held-out ones, then fitted on all of the table.
 
@@ -109,8 +110,12 @@ def train_published(
         Names of the inputs.
     splits : sequence of str
         Those to be scored, of `training_scores.SPLITS`.
+    workers : int
+        Of a ``joblib.parallel_config``: they fit models that are scored.
     """
     result, drawn, parameters, judged = Training(), [], {}, {split: [] for split in splits}
+    levels = LevelsOfFold(parameters, settings)
+    judge = partial(held_out, kept=kept, workers=workers)
     for number, name in enumerate(table.names):
         part = report.part(0.95 * number / len(table.names), 0.95 * (number + 1) / len(table.names))
         part(0.0, f"Training class {name}" if name else "Training")
@@ -129,8 +134,8 @@ def train_published(
         for place, split in enumerate(chosen):
             told = part.part(0.5 + 0.3 * place / len(chosen), 0.5 + 0.3 * (place + 1) / len(chosen))
             folds = folds_of(split, some, settings.seed, name)
-            fit = partial(_held_levels, some, parameters, settings)
-            judged[split].append(Judged.of(some, held_out(folds, f"{key} {split}", fit, kept, told), folds, False))
+            estimates = judge(some, folds, folds, f"{key} {split}", levels, report=told)
+            judged[split].append(Judged.of(some, estimates, folds, False))
         fit = partial(settings.make(parameters[name]).fit, own.x, own.y, part.part(0.8, 1.0))
         result.learners[key] = kept.learner(key, settings.threads, fit)
         result.explain(key, own, inputs, settings)
@@ -138,10 +143,8 @@ def train_published(
     if CLASSES in splits:
         some = table.samples.take(np.concatenate(drawn))
         folds = folds_of(CLASSES, some, settings.seed)
-        fit = partial(_held_levels, some, parameters, settings)
-        judged[CLASSES].append(
-            Judged.of(some, held_out(folds, CLASSES, fit, kept, report.part(0.95, 1.0)), folds, False)
-        )
+        estimates = judge(some, folds, folds, CLASSES, levels, report=report.part(0.95, 1.0))
+        judged[CLASSES].append(Judged.of(some, estimates, folds, False))
     _score(result, {split: Judged.together(parts) for split, parts in judged.items()}, table.names, [LEVEL])
     return result
 
@@ -154,6 +157,7 @@ def train_recommended(
     settings: Settings,
     kept: Kept,
     report: Reporter,
+    workers: int = 1,
 ) -> Training:
     """A model of deviations for all classes, whose linear part knows them, and weights from held-out groups.
 
@@ -163,6 +167,8 @@ def train_recommended(
         Names of what the detail is learned from (`model_inputs.detail_names`) and of the inputs.
     splits : sequence of str
         Those to be scored, of `training_scores.SPLITS`; blocks always are.
+    workers : int
+        Of a ``joblib.parallel_config``: they fit models that are scored.
     """
     data, first = table.samples, table.samples.take(slice(0, table.first))
     require_samples(first.size, "the model")
@@ -173,17 +179,10 @@ def train_recommended(
     penalty = partial(_penalty, table, len(predictors), classes, folds, settings, report.part(0.1, 0.2))
     ridge = kept.facts("penalty", penalty)["ridge"]
 
-    def fit(rows: Samples, told: Reporter | None = None) -> DetailModel:
-        linear = LinearDetail(len(predictors), classes, ridge, threads=settings.threads)
-        model = DetailModel(linear, settings.make(parameters))
-        return model.fit(rows.x, rows.y, rows.classes, told)
-
-    def held(rows: Samples, folds: np.ndarray, fold: int, out: np.ndarray, told: Reporter) -> np.ndarray:
-        train = _at_most(np.flatnonzero(folds != fold), [settings.seed, 6, fold])
-        return _judge(fit(rows.take(train), told.part(0.0, 0.8)), rows, np.flatnonzero(out), told.part(0.8, 1.0))
-
+    detail = DetailOfFold(len(predictors), classes, ridge, parameters, settings)
+    judge = partial(held_out, estimate=detail, kept=kept, columns=2, workers=workers)
     scales, judged_folds = _judged_scales(table, folds, settings)
-    parts = held_out(judged_folds, BLOCKS, partial(held, data, folds), kept, report.part(0.2, 0.6), columns=2)
+    parts = judge(data, folds, judged_folds, BLOCKS, report=report.part(0.2, 0.6))
     octaves = np.log2(table.spacings)
     weights = detail_weights(data.y, parts, data.classes, data.blocks, scales, octaves)
     parts = parts[: table.first]
@@ -193,12 +192,12 @@ def train_recommended(
         told = report.part(0.6 + 0.2 * number / len(others), 0.6 + 0.2 * (number + 1) / len(others))
         rows, size = _some_rows(table, split, settings)
         folds = folds_of(split, rows, settings.seed)
-        parts = held_out(folds[:size], split, partial(held, rows, folds), kept, told, columns=2)
+        parts = judge(rows, folds, folds[:size], split, report=told)
         rows = rows.take(slice(0, size))
         judged[split] = Judged.of(rows, _weighted(parts, rows, weights, split), folds[:size], True)
-    model = fit(data, report.part(0.8, 1.0))
+    model = detail.fit(data, report.part(0.8, 1.0))
     result = Training({POOLED: model.trees}, linear=model.linear, weights=weights)
-    some = first.take(_at_most(np.arange(first.size), [settings.seed, 7]))
+    some = first.take(at_most(np.arange(first.size), [settings.seed, 7]))
     result.importances = model.linear.importances(some.x, some.classes, predictors)
     result.explain(POOLED, first, inputs, settings)
     _score(result, judged, table.names, [DEVIATION, LEVEL])
@@ -229,7 +228,7 @@ def _penalty(
     report: Reporter,
 ) -> dict:
     """Penalty of the linear part, as it is kept."""
-    rows = _at_most(np.arange(table.samples.size), [settings.seed, 5])
+    rows = at_most(np.arange(table.samples.size), [settings.seed, 5])
     some, judged = table.samples.take(rows), int(np.searchsorted(rows, table.first))
     samples = (some.x, some.y, some.classes, some.blocks, folds[rows], judged)
     return {"ridge": choose_ridge(n_predictors, classes, *samples, report, threads=settings.threads)}
@@ -246,69 +245,6 @@ def _judged_scales(table: TrainingTable, folds: np.ndarray, settings: Settings) 
         judged[table.first :] = -1
         judged[kept] = folds[kept]
     return scales, judged
-
-
-def held_out(
-    folds: np.ndarray,
-    label: str,
-    estimate: Callable[[int, np.ndarray, Reporter], np.ndarray],
-    kept: Kept,
-    report: Reporter,
-    columns: int = 0,
-) -> np.ndarray:
-    """Estimate each sample by a model that was fitted without its fold.
-
-    Parameters
-    ----------
-    folds : (n_samples,) int
-        From 0; negative is never held out.
-    label : str
-        Name of the split, under which finished folds are kept.
-    estimate : callable
-        ``estimate(fold, out, report)`` gives estimates of the samples `out` (bool), by a model that knows nothing of
-        `fold`.
-    columns : int
-        Numbers that it gives for each sample; 0 for one alone.
-
-    Returns
-    -------
-    (n_samples,) or (n_samples, columns) float64
-        NaN where not held out.
-    """
-    result = np.full((folds.size, columns) if columns else folds.size, np.nan)
-    names = np.unique(folds[folds >= 0])
-    for done, fold in enumerate(names):
-        out = folds == fold
-        told = report.part(done / names.size, (done + 1) / names.size)
-        result[out] = kept.array(f"{label}, {done + 1} of {names.size}", partial(estimate, int(fold), out, told))
-        report((done + 1) / names.size)
-        give_back()
-    return result
-
-
-def _at_most(rows: np.ndarray, seed: list[int]) -> np.ndarray:
-    """These rows, or as many random ones as models that judge are fitted on, in their order."""
-    if rows.size <= MOST_CROSS_VALIDATED:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, MOST_CROSS_VALIDATED, replace=False))
-
-
-def _judge(model: DetailModel, data: Samples, rows: np.ndarray, report: Reporter) -> np.ndarray:
-    """Both parts of the detail of some rows, (n_rows, 2)."""
-    result = np.empty((rows.size, 2))
-    for start in range(0, rows.size, JUDGED_AT_ONCE):
-        report(start / rows.size)
-        part = slice(start, start + JUDGED_AT_ONCE)
-        result[part] = model.parts(data.x[rows[part]], data.classes[rows[part]])
-    return result
-
-
-def _held_levels(
-    data: Samples, parameters: dict[int, dict], settings: Settings, _: int, out: np.ndarray, report: Reporter
-) -> np.ndarray:
-    """Levels of held-out samples, by a model of at most `samples` others."""
-    train, test = settings.draw(data.take(~out)), data.take(out)
-    return settings.make(parameters[int(test.classes[0])]).fit(train.x, train.y, report).predict(np.asarray(test.x))
 
 
 def _weighted(parts: np.ndarray, data: Samples, weights: DetailWeights, split: str = BLOCKS) -> np.ndarray:

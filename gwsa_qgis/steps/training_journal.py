@@ -31,6 +31,15 @@ class Kept:
     def __init__(self, journal: Journal | None = None, changed: Callable[[], bool] = lambda: False) -> None:
         self._journal, self._changed = journal, changed
 
+    @property
+    def folder(self) -> Path | None:
+        """Where other files of the work may lie; None without a journal."""
+        return None if self._journal is None else self._journal.folder
+
+    def has(self, name: str) -> bool:
+        """Whether a result is there."""
+        return self._journal is not None and name in self._journal.finished
+
     def require_unchanged(self) -> None:
         """Raise `UnreadableInput` when an input changed since the work began."""
         if self._changed():

@@ -94,6 +94,7 @@ def trainmodels(
     threads: int = 0,
     device: str = "auto",
     memory_mb: float = DEFAULT_MEMORY_MB,
+    workers: int = 1,
     progress: ProgressFunction | None = None,
 ) -> TrainModelsResult:
     """Train the models that `predict` applies to fine predictors.
@@ -146,6 +147,9 @@ def trainmodels(
         it. Where it does not hold all samples, random ones are taken, and the log, the report and the model file say how
         many: with the recommended preset fewer of the larger scales, then of the smallest, with the published one fewer
         of the largest classes. It changes the model in no other way.
+    workers : int
+        Of a ``joblib.parallel_config`` of processes or a cluster: they fit the models that are scored, several at once.
+        Each takes the budget, and `threads` threads (one for 0). The bytes are the same.
 
     Notes
     -----
@@ -167,7 +171,7 @@ def trainmodels(
     """
     tell = Reporter(progress)
     settings = Settings(learner, int(samples), int(search_iterations), int(seed), int(threads), device)
-    _check_options(preset, settings)
+    _check_options(preset, settings, workers)
     memory = TrainingMemory(float(memory_mb))
     wanted = _wanted_splits(splits, preset, block_degrees, detail)
     files = open_training(target, predictors, aquifers, tell)
@@ -184,12 +188,11 @@ def trainmodels(
     with kept_beside(model, paths, options, tell) as kept:
         table = gather(files, support, tell.part(0.0, 0.1), float(block_degrees), memory, settings.seed)
         part = tell.part(0.1, 0.98)
+        how = (inputs, wanted, settings, kept, part, workers)
         if preset == "published":
-            training = train_published(table, inputs, wanted, settings, kept, part)
+            training = train_published(table, *how)
         else:
-            training = train_recommended(
-                table, detail_names(files.names, files.monthly), inputs, wanted, settings, kept, part
-            )
+            training = train_recommended(table, detail_names(files.names, files.monthly), *how)
         kept.require_unchanged()
         contents = _model_file(files, support, training, preset, settings)
         contents.manifest |= {"splits": wanted, "block_degrees": float(block_degrees)}
@@ -261,7 +264,7 @@ def _write(
             write_single(detail, table.places.grid, share, descriptions=[DETAIL], unit="1", metadata=tags)
 
 
-def _check_options(preset: str, settings: Settings) -> None:
+def _check_options(preset: str, settings: Settings, workers: int) -> None:
     if preset not in PRESETS:
         raise InvalidParameter(f"the preset {preset!r} is unknown", f"choose {' or '.join(PRESETS)}")
     check_learner(settings.learner, settings.device)
@@ -271,6 +274,8 @@ def _check_options(preset: str, settings: Settings) -> None:
             raise InvalidParameter(f"{name.upper()} is {value}", f"give a whole number of at least {least}")
     if settings.threads < 0:
         raise InvalidParameter(f"THREADS is {settings.threads}", "give 0 for all cores, or a number")
+    if workers < 1:
+        raise InvalidParameter(f"WORKERS is {workers}", "give at least 1")
     require_packages(settings.learner, search=settings.search_iterations > 0)
 
 

@@ -19,7 +19,7 @@ psutil = pytest.importorskip("psutil")
 pytest.importorskip("joblib")
 STEPS = (
     "trend", "trendbreak", "attribution", "droughtindex", "seasonality", "fillgaps", "correctresiduals", "uncertainty",
-    "predict", "preparepredictors",
+    "predict", "preparepredictors", "trainmodels",
 )  # fmt: skip
 # Those whose workers write files.
 LEAVING = ("predict", "preparepredictors")

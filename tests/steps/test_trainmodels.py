@@ -170,15 +170,15 @@ def test_with_many_samples_models_that_judge_are_fitted_on_some_and_the_last_on_
     downscaling_region, tmp_path, monkeypatch
 ):
     from gwsa_qgis.science.detail_model import DetailModel
-    from gwsa_qgis.steps import training
+    from gwsa_qgis.steps import training_folds
 
     monkeypatch.setitem(DEFAULTS["xgboost"], "n_estimators", 3)
     region, sizes, fit = downscaling_region, [], DetailModel.fit
     options = {"aquifers": region.classes_coarse, "mascons": region.mascons, "splits": ["blocks"], **QUICK}
     whole = trainmodels(region.target, region.coarse, tmp_path / "whole.gwsa", **options)
     monkeypatch.setattr(DetailModel, "fit", lambda model, x, *given: sizes.append(len(x)) or fit(model, x, *given))
-    monkeypatch.setattr(training, "MOST_CROSS_VALIDATED", 500)
-    monkeypatch.setattr(training, "JUDGED_AT_ONCE", 64)
+    monkeypatch.setattr(training_folds, "MOST_CROSS_VALIDATED", 500)
+    monkeypatch.setattr(training_folds, "JUDGED_AT_ONCE", 64)
     result = trainmodels(region.target, region.coarse, tmp_path / "some.gwsa", **options)
     assert set(sizes[:-1]) == {500}
     assert sizes[-1] >= result.samples == whole.samples > 500
