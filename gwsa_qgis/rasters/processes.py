@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 
 # Seconds between two looks at whether the process that is worked for still runs.
 LOOKS = 1.0
@@ -12,7 +13,7 @@ _watched: set[int] = set()
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process of this machine runs."""
+    """Whether a process of this machine runs; one that has ended does not, even if nobody has asked how."""
     if os.name == "nt":  # os.kill(pid, 0) would send it Ctrl-C
         import ctypes
 
@@ -30,7 +31,16 @@ def is_running(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether a process has ended and waits to be asked how, in a container for ever; known on Linux alone."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return False
+    return state[:1] in (["Z"], ["X"])
 
 
 def end_with(pid: int) -> None:

@@ -64,6 +64,25 @@ def test_a_full_disk(lab, step, disk, share):
     lab.check_same(step, place)
 
 
+@pytest.mark.parametrize(
+    "step", ["preparepredictors", *(pytest.param(s, marks=pytest.mark.long) for s in ("predict", "trainmodels"))]
+)
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_a_full_disk_that_workers_write_to(lab, step, disk, share):
+    """What a worker process meets is told as what is met here."""
+    joblib = pytest.importorskip("joblib")
+    place, change = disk
+    size = sum(map(len, lab.undisturbed(step).values()))
+    change(f"size={max(int(share * size), 8192)}")
+    with joblib.parallel_config("loky", n_jobs=2):
+        with pytest.raises(OutputNotWritable, match="free (some )?space"):
+            lab.run(step, place, workers=2)
+        lab.check_none(place)
+        change("size=200m")
+        lab.run(step, place, workers=2)
+    lab.check_same(step, place)
+
+
 @every
 def test_a_file_that_may_not_grow(lab, step, tmp_path):
     """Without a file system of its own: each file may only have so many bytes."""

@@ -33,6 +33,18 @@ def test_who_runs():
     assert not is_running(process.pid)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
+def test_one_that_nobody_has_asked_how_it_ended_does_not_run():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process.kill()
+    end = time.monotonic() + 60
+    while is_running(process.pid):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(process.pid, 0)  # it still has its number
+    process.wait()
+
+
 def test_a_process_goes_on_beside_those_that_are_not_its_parent():
     before = threading.active_count()
     end_with(os.getpid())
