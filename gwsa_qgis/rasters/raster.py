@@ -211,6 +211,16 @@ class RasterWriter:
             band.WriteArray(np.ascontiguousarray(layer), column, row)
             band.FlushCache()
 
+    def write_window(self, values: np.ndarray, row: int = 0, column: int = 0, first_band: int = 0) -> None:
+        """As `write_tiles` where the window is made of whole tiles, otherwise as `write`."""
+        width, height = self.dataset.GetRasterBand(1).GetBlockSize()
+        sides = ((row, height, self.dataset.RasterYSize), (column, width, self.dataset.RasterXSize))
+        whole = all(
+            start % tile == 0 and (length % tile == 0 or start + length == side)
+            for (start, tile, side), length in zip(sides, values.shape[-2:], strict=True)
+        )
+        (self.write_tiles if whole else self.write)(values, row, column, first_band)
+
     def read(self, row: int, column: int, rows: int, columns: int, band: int = 0) -> np.ndarray:
         """A window of a band (from 0) that was written, (rows, columns), as the file has it."""
         return self.dataset.GetRasterBand(band + 1).ReadAsArray(column, row, columns, rows)

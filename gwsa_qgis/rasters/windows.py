@@ -61,6 +61,28 @@ class Window:
         return Window(self.row // factor, self.column // factor, self.rows // factor, self.columns // factor)
 
 
+@dataclass(frozen=True)
+class MonthsOfWindow(Window):
+    """Some months of a rectangle of cells: from `first`, up to and without `stop`."""
+
+    first: int
+    stop: int
+
+    @property
+    def months(self) -> slice:
+        """Places of the months."""
+        return slice(self.first, self.stop)
+
+
+def square_windows(grid: Grid, side: int) -> list[Window]:
+    """Windows of `side` x `side` cells, less at the edges, row by row."""
+    return [
+        Window(row, column, min(side, grid.rows - row), min(side, grid.columns - column))
+        for row in range(0, grid.rows, side)
+        for column in range(0, grid.columns, side)
+    ]
+
+
 def plan_windows(
     grid: Grid, bytes_per_cell: float, *, memory_mb: float = DEFAULT_MEMORY_MB, multiple: int = 1
 ) -> list[Window]:
@@ -248,9 +270,18 @@ def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], threa
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def thinned(values: np.ndarray, window: Window, thin: int) -> np.ndarray:
+    """Every `thin`-th pixel of the map in a window's layers (..., rows, columns)."""
+    return values[..., -window.row % thin :: thin, -window.column % thin :: thin]
+
+
+def place_of_thinned(window: Window, thin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Where the `thinned` pixels of a window, (..., rows, columns), lie in a thinned map."""
+    row, column = -(-window.row // thin), -(-window.column // thin)
+    return slice(row, row + shape[-2]), slice(column, column + shape[-1])
+
+
 def put_thinned(maps: np.ndarray, values: np.ndarray, window: Window, thin: int) -> None:
     """Put every `thin`-th pixel of a window's layers into thinned maps."""
-    row, column = -window.row % thin, -window.column % thin
-    part = values[:, row::thin, column::thin]
-    first_row, first_column = -(-window.row // thin), -(-window.column // thin)
-    maps[:, first_row : first_row + part.shape[1], first_column : first_column + part.shape[2]] = part
+    part = thinned(values, window, thin)
+    maps[(slice(None), *place_of_thinned(window, thin, part.shape))] = part

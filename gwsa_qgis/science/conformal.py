@@ -82,10 +82,15 @@ class ResidualScale:
         carry : float
             Factor of the part that does not come with the detail, where places are smaller than the samples.
         """
+        factor = self.of_classes(classes) * self.of_month[np.asarray(calendar) - 1]
+        return (carry * self.base + self.slope * squared_detail) * factor
+
+    def of_classes(self, classes: np.ndarray) -> np.ndarray:
+        """Factor of the class of each place, float64."""
         factor = np.ones(np.shape(classes))
         for name, value in self.of_class.items():
-            factor = np.where(classes == name, value, factor)
-        return (carry * self.base + self.slope * squared_detail) * factor * self.of_month[np.asarray(calendar) - 1]
+            factor[classes == name] = value
+        return factor
 
 
 def fit_scale(residuals: Residuals) -> ResidualScale:

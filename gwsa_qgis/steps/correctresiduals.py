@@ -167,7 +167,7 @@ def correctresiduals(
             months = job.months[first : first + at_once]
             found = find_residuals(job, run, months, windows, *crew, part.part(0.0, 0.4))
             correct = partial(_correction, method, exact, found, job, part.part(0.4, 0.45))
-            after = _write(job, run, found, correct, writer, first, tile, windows, crew, part.part(0.45, 1.0))
+            after = _write(job, run, found, correct, writer, first, windows, crew, part.part(0.45, 1.0))
             figures.add(found, after, first)
             del found, correct, after  # before those of the next part are made
             give_back()
@@ -240,7 +240,6 @@ def _write(
     solve: Callable[[], Correction],
     writer: RasterWriter,
     first: int,
-    tile: int,
     windows: list[Window],
     crew: tuple[int, int],
     report: Reporter,
@@ -260,10 +259,7 @@ def _write(
 
     sums, more = np.zeros_like(found.sums), found.months.size < job.months.size
     for window, (result, part) in run.results(f"months {first}", windows, compute, report, more=more):
-        whole = not (window.row % tile or window.column % tile)
-        whole &= not (window.rows % tile and window.row + window.rows < job.grid.rows)
-        whole &= not (window.columns % tile and window.column + window.columns < job.grid.columns)
-        (writer.write_tiles if whole else writer.write)(result, window.row, window.column, first)
+        writer.write_window(result, window.row, window.column, first)
         sums[(slice(None), *window.coarsened(job.factor).slices)] = part
     after = found.wanted - support_means_of_cells(sums, found.areas, job.support)
     after[found.empty] = np.nan

@@ -3,72 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from gwsa_qgis.errors import NoUsableData
 from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.windows import MonthsOfWindow, place_of_thinned
 
 CELL, WITHIN, TOTAL = "cell", "within", "total"
+
+
+class ErrorFigures(NamedTuple):
+    """What some months of a window add.
+
+    Attributes
+    ----------
+    squares, areas : (n_sources + 3, n_months) float64
+        Squares of errors times area, and the area on which they are known: of the sources, of the cell part, of the
+        within part and of the whole.
+    valid : float
+        Area of all values.
+    pixels : int
+        Most of them in a month.
+    totals, counts : (2, ...) float64, int32
+        Half-widths of thinned pixels, total and within, added up over the months, and how many of these have one.
+    """
+
+    squares: np.ndarray
+    areas: np.ndarray
+    valid: float
+    pixels: int
+    totals: np.ndarray
+    counts: np.ndarray
 
 
 class ErrorSums:
     """Squares of errors added up over pixels, month by month, and thinned maps of their means.
 
-    Attributes
+    Parameters
     ----------
-    sources : list of str
+    months : (n_months,) datetime64[M]
+    grid : Grid
+        Of the map.
+    thin : int
+        Every so many pixels are on the maps.
+    sources : sequence of str
         Sources of the cell part.
-    maps : (2, rows, columns) float32
-        Mean half-width, total and within, of every `thin`-th pixel.
     """
 
-    def __init__(self, months: np.ndarray, sources: Sequence[str], maps: np.ndarray, thin: int) -> None:
-        self.months, self.sources, self.maps, self.thin = months, list(sources), maps, thin
+    def __init__(self, months: np.ndarray, grid: Grid, thin: int, sources: Sequence[str]) -> None:
+        self.months, self.sources, self.thin = months, list(sources), thin
         self._names = [*self.sources, CELL, WITHIN, TOTAL]
         self._squares, self._areas = np.zeros((2, len(self._names), months.size))
-        self._valid = 0.0
-        self.pixels = 0
-
-    @classmethod
-    def empty(cls, months: np.ndarray, grid: Grid, thin: int, sources: Sequence[str]) -> ErrorSums:
-        """Nothing added yet."""
         shape = tuple(-(-side // thin) for side in grid.shape)
-        return cls(months, sources, np.full((2, *shape), np.nan, np.float32), thin)
+        self._totals, self._counts = np.zeros((2, *shape)), np.zeros((2, *shape), np.int32)
+        self._valid, self._pixels = 0.0, {}
 
-    def like(self) -> ErrorSums:
-        """An empty one for a window, without maps."""
-        return ErrorSums(self.months, self.sources, self.maps[:, :0], self.thin)
+    def add(self, window: MonthsOfWindow, figures: ErrorFigures) -> None:
+        """Add the figures of some months of a window."""
+        self._squares[:, window.months] += figures.squares
+        self._areas[:, window.months] += figures.areas
+        self._valid += figures.valid
+        place = (slice(None), *place_of_thinned(window, self.thin, figures.totals.shape))
+        self._totals[place] += figures.totals
+        self._counts[place] += figures.counts
+        corner = window.row, window.column
+        self._pixels[corner] = max(self._pixels.get(corner, 0), int(figures.pixels))
 
-    def add_month(
-        self,
-        month: int,
-        weight: np.ndarray,
-        valid: np.ndarray,
-        parts: dict[str, np.ndarray],
-        cell: np.ndarray,
-        within: np.ndarray,
-        total: np.ndarray,
-    ) -> None:
-        """Add the errors (rows, columns) of a month's valid pixels, of area `weight`."""
-        for number, values in enumerate([*(parts[name] for name in self.sources), cell, within, total]):
-            known = valid & np.isfinite(values)
-            area = known * weight
-            self._squares[number, month] += (np.where(known, values, 0).astype(np.float64) ** 2 * area).sum()
-            self._areas[number, month] += area.sum()
-        self._valid += (valid * weight).sum()
-        self.pixels = max(self.pixels, int(valid.sum()))
+    @property
+    def maps(self) -> np.ndarray:
+        """Mean half-width, total and within, of every `thin`-th pixel, (2, rows, columns) float32; NaN where none is known."""
+        means = np.full(self._totals.shape, np.nan)
+        return np.divide(self._totals, self._counts, out=means, where=self._counts > 0).astype(np.float32)
 
-    def figures(self) -> tuple[np.ndarray, np.ndarray, float, int]:
-        """What was added up, as `add` takes it."""
-        return self._squares, self._areas, self._valid, self.pixels
-
-    def add(self, squares: np.ndarray, areas: np.ndarray, valid: float, pixels: int) -> None:
-        """Add the figures of a window."""
-        self._squares += squares
-        self._areas += areas
-        self._valid += valid
-        self.pixels += int(pixels)
+    @property
+    def pixels(self) -> int:
+        """Pixels with a value: the most that each window has in a month."""
+        return sum(self._pixels.values())
 
     def require(self, path: object) -> None:
         """Raise `NoUsableData` when the map had no value."""

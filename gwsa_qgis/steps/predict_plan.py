@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from gwsa_qgis.rasters.grid import Grid
-from gwsa_qgis.rasters.windows import Window
+from gwsa_qgis.rasters.windows import Window, square_windows
 from gwsa_qgis.steps.predict_inputs import FineFiles
 
 # Share of the memory that pieces at work may take, the rest being GDAL's blocks, the boosters and the surroundings.
@@ -73,7 +73,7 @@ class PredictPlan:
         """Windows of about the same size that are made of whole coarse cells."""
         if self.tile % factor == 0:
             return self.windows
-        return _squares(grid, max(self.tile // factor, 1) * factor)
+        return square_windows(grid, max(self.tile // factor, 1) * factor)
 
 
 def plan_prediction(files: FineFiles, n_inputs: int, memory_mb: float, threads: int, workers: int) -> PredictPlan:
@@ -108,18 +108,9 @@ def plan_prediction(files: FineFiles, n_inputs: int, memory_mb: float, threads: 
     return PredictPlan(tile, _parts(files, tile), chunks, lanes, max(total // lanes, 1), months)
 
 
-def _squares(grid: Grid, side: int) -> list[Window]:
-    """Windows of `side` x `side` cells, less at the edges."""
-    return [
-        Window(row, column, min(side, grid.rows - row), min(side, grid.columns - column))
-        for row in range(0, grid.rows, side)
-        for column in range(0, grid.columns, side)
-    ]
-
-
 def _parts(files: FineFiles, tile: int) -> list[Part]:
     parts, rows = [], ROWS_IN_PART
-    for window in _squares(files.grid, tile):
+    for window in square_windows(files.grid, tile):
         if rows >= ROWS_IN_PART:
             parts.append(Part(f"part{len(parts) + 1}", []))
             rows = 0

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
-from gwsa_qgis.months import calendar_month
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.long_run import LongRun, long_run
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
-from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows, put_thinned
+from gwsa_qgis.rasters.stack import create_stack
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, map_windows, plan_windows
 from gwsa_qgis.report.maps import MOST_PIXELS
-from gwsa_qgis.science.error_budget import normal_factor, quadrature
+from gwsa_qgis.science.error_budget import quadrature
 from gwsa_qgis.steps.cell_errors import CellErrors, ErrorFiles
-from gwsa_qgis.steps.error_sums import ErrorSums
+from gwsa_qgis.steps.error_sums import ErrorFigures, ErrorSums
+from gwsa_qgis.steps.interval_windows import IntervalWindows, plan_intervals
 from gwsa_qgis.steps.likeness import BANDS, find_likeness
 from gwsa_qgis.steps.model_file import read_model
 from gwsa_qgis.steps.text_outputs import stage_text
@@ -28,8 +28,6 @@ from gwsa_qgis.steps.uncertainty_report import UncertaintyFacts, uncertainty_pag
 
 STEP = "uncertainty"
 LOWEST_LEVEL, HIGHEST_LEVEL = 0.5, 0.99
-# Bytes of a pixel in a month: the map, its detail, four outputs, and what one month at a time needs beside them.
-BYTES_PER_VALUE, BYTES_PER_PIXEL = 28, 160
 FINE = ("output", "within", "lower", "upper")
 
 
@@ -187,7 +185,7 @@ def uncertainty(
     inputs |= {"MASCONS": mascons, "PREDICTION": prediction, "GRACE_UNCERTAINTY": grace, "ERROR_SHORT": short}
     inputs |= {"ERROR_LONG": long, "FLAGS": flag, "LAND_SPREAD": land}
     settings = {"GRACE_ERROR": files.grace_error, "LEVEL": level, "COMPARED_MONTHS": compared_months}
-    settings |= {"lower": bool(lower), "upper": bool(upper), "MEMORY": memory_mb}
+    settings |= {"within": bool(within), "lower": bool(lower), "upper": bool(upper), "MEMORY": memory_mb}
     with long_run(STEP, output, inputs, settings, tell) as run:
         outputs = run.outputs
         wanted = applicability if applicability is None else _open_applicability(outputs, applicability, job)
@@ -197,11 +195,11 @@ def uncertainty(
         )
         if not np.isfinite(found.outside_share):
             raise NoUsableData("no pixel has all predictors", "check that predictors, mask and classes overlap")
-        budget = ErrorSums.empty(job.months, job.grid, thin, files.sources)
+        budget = ErrorSums(job.months, job.grid, thin, files.sources)
         factor = job.calibration.conformal.factor(level)
         _write_cell(outputs, cell, job, errors)
         writers = _open_fine(outputs, fine_paths, job)
-        _write_fine(run, job, errors, factor, found.carry, writers, budget, memory_mb, workers, tell.part(0.4, 1.0))
+        _write_fine(run, job, errors, found.carry, writers, budget, memory_mb, workers, tell.part(0.4, 1.0))
         budget.require(gwsa)
         if report:
             facts = UncertaintyFacts(
@@ -256,6 +254,8 @@ def _open_fine(outputs: ExitStack, paths: dict[str, str | Path | None], job: Unc
                 filled=job.filled,
                 step="uncertainty",
                 metadata={"GWSA_LEVEL": f"{job.level:g}", "GWSA_PRESET": job.preset},
+                tile=job.tile,
+                threads=1,  # tiles are packed one by one, beside what computes the next
             )  # fmt: skip
         )
         for name, path in paths.items()
@@ -282,7 +282,6 @@ def _write_fine(
     run: LongRun,
     job: UncertaintyJob,
     errors: CellErrors,
-    factor: float,
     carry: float,
     writers: dict[str, RasterWriter],
     budget: ErrorSums,
@@ -291,59 +290,10 @@ def _write_fine(
     report: Reporter,
 ) -> None:
     """Write intervals window by window."""
-    scale, z = job.calibration.conformal.scale, normal_factor(job.level)
-    calendar, row_weights = calendar_month(job.months), job.grid.row_weights()
-    # what goes to a process must not hold open files, as writers do
-    with_lower, with_upper = "lower" in writers, "upper" in writers
-
-    def estimate(window: Window) -> tuple[dict[str, np.ndarray], tuple]:
-        shape = (job.months.size, window.rows, window.columns)
-        with MonthlyStack(job.gwsa) as stack:
-            values = stack.read_months(job.months, *window.slices) * np.float32(job.to_cm)
-        detail = None
-        if job.detail is not None:
-            with MonthlyStack(job.detail) as stack:
-                detail = stack.read_months(job.months, *window.slices)
-        classes, sources = job.classes(window), errors.window(window.coarsened(job.factor))
-        results = {name: np.full(shape, np.nan, np.float32) for name in ("output", "within")}
-        own, weight = budget.like(), row_weights[window.row_slice][:, None]
-        for month in range(job.months.size):
-            # Without the detail itself, its usual size.
-            square = carry * job.calibration.detail_variance
-            if detail is not None:
-                square = np.nan_to_num(detail[month].astype(np.float64)) ** 2
-            valid = np.isfinite(values[month])
-            variance = scale.variance(square, classes, np.full(classes.shape, calendar[month]), carry)
-            within = np.where(valid, factor * np.sqrt(variance), np.nan)
-            parts = {name: _repeat(values_[month], job.factor) for name, values_ in sources.items()}
-            cell = quadrature(parts.values())
-            total = quadrature([z * cell, within])
-            results["within"][month], results["output"][month] = within, total
-            own.add_month(month, weight, valid, parts, cell, within, total)
-        if with_lower:
-            results["lower"] = values - results["output"]
-        if with_upper:
-            results["upper"] = values + results["output"]
-        return results, own.figures()
-
-    per_pixel = BYTES_PER_VALUE * job.months.size + BYTES_PER_PIXEL
-    windows = plan_windows(job.grid, per_pixel * LANES, memory_mb=memory_mb, multiple=job.factor)
-    each = partial(map_windows, estimate, workers=workers, message="Intervals")
-    for window, (results, own) in run.results("intervals", windows, each, report):
+    intervals = IntervalWindows(job, errors, writers, carry, budget.thin)
+    windows = plan_intervals(job, memory_mb)
+    each = partial(map_windows, intervals, workers=workers, message="Intervals")
+    for window, (stacks, figures) in run.results("intervals", windows, each, report):
         for name, writer in writers.items():
-            writer.write(results[name], window.row, window.column)
-        budget.add(*own)
-        means = [_mean(results["output"]), _mean(results["within"])]
-        put_thinned(budget.maps, np.stack(means), window, budget.thin)
-
-
-def _repeat(values: np.ndarray, factor: int) -> np.ndarray:
-    return np.repeat(np.repeat(values, factor, axis=0), factor, axis=1)
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the months that have a value, (rows, columns)."""
-    known = np.isfinite(values)
-    count = known.sum(0)
-    total = np.where(known, values, 0).sum(0, dtype=np.float64)
-    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+            writer.write_window(stacks[name], window.row, window.column, window.first)
+        budget.add(window, ErrorFigures(*figures))
