@@ -23,9 +23,6 @@ STEPS = (
 )  # fmt: skip
 # Those whose workers write files.
 LEAVING = ("predict", "preparepredictors")
-QUICK = {("predict", "loky"), ("droughtindex", "dask")}
-QUICK_LEAVING = {("predict", "loky"), ("preparepredictors", "dask")}
-KINDS = ("loky", "dask")
 # By then a process has ended that has nobody left to work for.
 PATIENCE = 60
 
@@ -92,17 +89,14 @@ def seconds(with_models) -> Callable[[str, Crew], float]:
     return find
 
 
-def over(steps, quick=()):
-    """Parameters of a test, those that take long marked."""
+def over(steps, *quick):
+    """Parameter of a test; steps that are not quick are marked long."""
     return pytest.mark.parametrize(
-        ("step", "crew"),
-        [
-            pytest.param(step, kind, marks=() if (step, kind) in quick else pytest.mark.long)
-            for kind in KINDS
-            for step in steps
-        ],
-        indirect=["crew"],
+        "step", [pytest.param(step, marks=() if step in quick else pytest.mark.long) for step in steps]
     )
+
+
+every_crew = pytest.mark.parametrize("crew", ["loky", "dask"], indirect=True, scope="module")
 
 
 @contextmanager
@@ -123,7 +117,8 @@ def killed(lab, step: str, out: Path, crew: Crew, longest: float) -> Iterator[li
     crew.wait(workers)
 
 
-@over(STEPS, QUICK)
+@every_crew
+@over(STEPS, "droughtindex")
 def test_killed_once(with_models, step, crew, seconds, tmp_path):
     """The rerun begins at once, while workers of the killed run may be at work, and is done by threads."""
     lab, out = with_models, tmp_path / "out"
@@ -133,6 +128,7 @@ def test_killed_once(with_models, step, crew, seconds, tmp_path):
 
 
 @pytest.mark.long
+@every_crew
 @over(STEPS)
 def test_killed_again_and_again(with_models, step, crew, seconds, tmp_path):
     """Two kills one after the other on the same output; the last run has a crew of its own."""
@@ -144,7 +140,8 @@ def test_killed_again_and_again(with_models, step, crew, seconds, tmp_path):
     lab.check_same(step, out)
 
 
-@over(LEAVING, QUICK_LEAVING)
+@every_crew
+@pytest.mark.parametrize("step", LEAVING)
 @pytest.mark.parametrize("reruns", [True, False], ids=["rerun", "no rerun"])
 def test_workers_that_go_on_writing(with_models, step, crew, tmp_path, reruns):
     """They are in the middle of a piece when the run is killed, and the rerun ends before they do."""
