@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import platform
 import shutil
 import uuid
 import zlib
@@ -15,6 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from gwsa_qgis.errors import OutputNotWritable
+from gwsa_qgis.rasters.processes import is_running
 
 SIDECARS = (".aux.xml", ".ovr", ".msk")
 # What a full, read-only or forbidden place answers; any other OSError is not about writing.
@@ -69,6 +72,8 @@ class _Mark:
 
 
 _MARK: ContextVar[_Mark | None] = ContextVar("mark", default=None)
+# Names of temporary files without a mark hold these.
+_PROCESS, _NUMBERS = uuid.uuid4().hex[:6], count()
 
 
 @contextmanager
@@ -84,16 +89,37 @@ def marked(path: str | Path) -> Iterator[None]:
         _MARK.reset(token)
 
 
-def _name_apart(folder: Path) -> str:
-    """What makes the name of a temporary file in a folder its own."""
+def _name_apart(folder: Path, stem: str = "") -> str:
+    """Name of a temporary file in a folder, for an output `stem`, without its suffix.
+
+    Those that killed processes of this machine have left of the same output are removed.
+    """
     mark = _MARK.get()
     if mark is None:
-        return uuid.uuid4().hex[:8]
+        return _name_of_process(folder, f".{stem}." if stem else ".")
     if folder not in mark.folders:
         mark.folders.add(folder)
         for left in folder.glob(f".*{mark.text}-*"):
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else remove(left)
-    return f"{mark.text}-{next(mark.numbers)}"
+            _remove_all(left)
+    return f".{stem}.{mark.text}-{next(mark.numbers)}" if stem else f".{mark.text}-{next(mark.numbers)}"
+
+
+def _name_of_process(folder: Path, before: str) -> str:
+    """A name that tells whose it is: the machine (its name's check sum), the process, its mark, and a number."""
+    begin, own = f"{before}{zlib.crc32(platform.node().encode()):08x}-", f"{os.getpid()}-{_PROCESS}-"
+    with contextlib.suppress(OSError):  # of others, or in a folder that may not be listed
+        for name in os.listdir(folder):
+            pid = name[len(begin) :].partition("-")[0]
+            if not name.startswith(begin) or name.startswith(begin + own) or not pid.isdigit():
+                continue
+            if int(pid) == os.getpid() or not is_running(int(pid)):  # an earlier one may have had its number
+                _remove_all(folder / name)
+    return f"{begin}{own}{next(_NUMBERS)}"
+
+
+def _remove_all(path: Path) -> None:
+    """Remove a file or a folder; another run may be about to do the same."""
+    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else remove(path)
 
 
 # Outputs that are whole and wait for the others of `together`.
@@ -142,7 +168,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     make_folder(path.parent)
-    output = _Output(path.with_name(f".{path.stem}.{_name_apart(path.parent)}{path.suffix}"), path)
+    output = _Output(path.with_name(f"{_name_apart(path.parent, path.stem)}{path.suffix}"), path)
     with _placing(output):
         yield output.temporary
 
@@ -155,7 +181,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     make_folder(path.parent)
-    output = _Output(path.with_name(f".{path.name}.{_name_apart(path.parent)}"), path)
+    output = _Output(path.with_name(_name_apart(path.parent, path.name)), path)
     with _placing(output):
         output.temporary.mkdir()
         yield output.temporary
@@ -208,7 +234,7 @@ def make_folder(folder: Path) -> None:
     """Make a folder and its parents, and check that files can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{_name_apart(folder)}"
+        probe = folder / _name_apart(folder)
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -32,6 +32,10 @@ OPTIONS = {
     "preparepredictors": {"memory_mb": 4},
     "predict": {"memory_mb": 6, "threads": 1},
     "trainmodels": {"search_iterations": 2, "threads": 1},
+    # Those without a journal.
+    "accumulate": {"memory_mb": 2},
+    "applymask": {"memory_mb": 2},
+    "latitudeprofile": {"memory_mb": 2},
 }
 STEPS = tuple(OPTIONS)
 # Constants that are made small, so that the small map is several pieces of work too.
@@ -192,6 +196,9 @@ def _arguments(step: str, inputs: Path) -> tuple[dict[str, object], dict[str, st
         "trainmodels": ({"target": region / "target.tif", "predictors": region / "coarse",
                          "aquifers": region / "classes_coarse.tif", "mascons": region / "mascons.tif"},
                         {"model": "out.gwsa", "metrics": "metrics.csv"} | page),
+        "accumulate": ({"input": gwsa}, {"output": "sums.tif"}),
+        "applymask": ({"input": gwsa, "mask": inputs / "template.tif"}, {"output": "masked.tif"}),
+        "latitudeprofile": ({"input": gwsa}, {"mean": "mean.tif", "profile": "profile.csv"} | page),
     }[step]  # fmt: skip
 
 

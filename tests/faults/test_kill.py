@@ -31,6 +31,26 @@ def test_killed_once(lab, step, tmp_path):
     lab.check_same(step, tmp_path)
 
 
+@pytest.mark.parametrize("step", ["accumulate", "applymask", "latitudeprofile"])
+def test_killed_while_it_writes(lab, step, tmp_path):
+    """Steps that begin afresh: what was half-written is removed by the next run."""
+    for _ in range(20):
+        process = lab.start(step, tmp_path)
+        while not list(tmp_path.iterdir()) and process.poll() is None:
+            time.sleep(0.002)
+        process.kill()
+        if process.wait() == -9 and list(tmp_path.glob(".*")):
+            break
+        lab.check_same(step, tmp_path)
+        for path in tmp_path.iterdir():
+            path.unlink()
+    else:
+        pytest.fail("it was never killed while it wrote")
+    lab.check_none(tmp_path)
+    lab.run(step, tmp_path)
+    lab.check_same(step, tmp_path)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_again_and_again(lab, step, tmp_path):
