@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks._memory_products import make_products
 from gwsa_qgis.products.vector_layer import write_features
 from gwsa_qgis.rasters.gdal_setup import ogr
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.raster import create_raster, write_single
 from gwsa_qgis.rasters.stack import create_stack
 
-FACTOR = 8
+SMALLEST, FACTOR = 512, 8
 MONTHS = np.arange("2003-01", "2007-01", dtype="datetime64[M]")
 WEST, NORTH, CELL = 10.0, 60.0, 0.01
 BASINS, WELLS = 4, 40
@@ -31,6 +32,7 @@ def make_inputs(folder: Path, side: int) -> None:
     _outlines(folder, side * CELL)
     _wells(folder, side * CELL, random)
     _model(folder, coarse)
+    make_products(folder, side // SMALLEST, random)
 
 
 def _used(side: int, block: int = 16) -> np.ndarray:

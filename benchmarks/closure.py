@@ -4,8 +4,6 @@ Run with one thread: ``OMP_NUM_THREADS=1 python -m benchmarks.closure [repeats] 
 solution for its coefficients and their evaluation at every fine pixel, several months being solved at once.
 """
 
-import multiprocessing
-import re
 import sys
 import time
 from pathlib import Path
@@ -16,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._neighbours import in_turns
+from benchmarks._peak import in_fresh_process, memory_mb
 from gwsa_qgis.science.bsplines import SplineSums, uniform_basis
 from gwsa_qgis.science.closure import Closure, SplineField, cell_support
 from gwsa_qgis.science.interpolation import spline_correction
@@ -77,17 +76,11 @@ def compare(repeats):
     print(f"published spline: largest closure error {error:.2f} cm")
 
 
-def peak_mb():
-    """Most memory that this process has held, in MB (Linux only; getrusage would count the parent's)."""
-    status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None
-    return int(found[1]) / 1024 if found else float("nan")
-
-
-def _large(connection, rows, columns, share, wanted, factor, months):
+def solve_large(rows, columns, share, wanted, factor, months):
+    """Solve one large map; supports, times, errors, and MB with the mask alone and at most."""
     mask = land(rows, columns, factor, share)
     weights = np.cos(np.deg2rad(np.linspace(75, -55, rows * factor)))
-    ours = peak_mb()
+    before = memory_mb()
     start = time.perf_counter()
     sums = SplineSums(uniform_basis(rows * factor, factor), uniform_basis(columns * factor, factor), rows * columns)
     height = max(2_000_000 // (columns * factor * factor), 1)
@@ -120,19 +113,13 @@ def _large(connection, rows, columns, share, wanted, factor, months):
         rows_here = slice(top, min(top + 4 * factor, rows * factor))
         closure.evaluate(SplineField(field.spline[:1]), rows_here, out=strip[:, : rows_here.stop - top])
     evaluated = time.perf_counter() - begun
-    peak = peak_mb()
     times = (built - start, once - built, solved - once, evaluated)
-    connection.send((int(closure.present.sum()), times, error, same, ours, peak))
+    return int(closure.present.sum()), times, error, same, before, memory_mb()
 
 
 def large(name, *options):
     """One large map in a fresh process."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_large, args=(theirs, *options))
-    process.start()
-    theirs.close()
-    supports, times, error, same, before, peak = ours.recv()
-    process.join()
+    supports, times, error, same, before, peak = in_fresh_process(solve_large, *options)
     print(
         f"{name}: {supports} supports, {options[0] * options[4]} x {options[1] * options[4]} pixels, {options[5]} months"
     )

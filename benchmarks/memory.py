@@ -3,9 +3,8 @@
 ``python -m benchmarks memory``, or ``python -m benchmarks.memory [step ...]``. Each step has a budget that its smallest map
 exceeds: what the step holds of a cell, by its own count, times the map's cells is more than it, so that the windows of the
 smallest map are full ones and what grows from there is not the window. GDAL's cache (128 MB usually, on top of the budget)
-is small too. Of the pixels one in sixteen has values, so that the largest map takes no more than minutes.
-
-Steps that import products of one fixed size (GRACE, GLDAS) are left out.
+is small too. Of the pixels one in sixteen has values, so that the largest map takes no more than minutes. GLDAS and GRACE are
+imported from files of 0.25 degrees, the largest of the globe, the smallest of a sixteenth of it.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import time
 from pathlib import Path
 
 from benchmarks._memory_inputs import FACTOR, MONTHS, make_inputs
+from benchmarks._peak import memory_mb
 from gwsa_qgis.science import compiled
 
 SIDES = (512, 1024, 2048)
@@ -27,7 +27,7 @@ SIDES = (512, 1024, 2048)
 BUDGET_MB = 40
 BUDGETS = {
     "hotspots": 16, "glaciermask": 20, "watermask": 8, "basemask": 6, "aquiferclasses": 8, "monthlystack": 8,
-    "fillgaps": 12, "trainmodels": 32,
+    "fillgaps": 12, "trainmodels": 32, "importgldas": 8, "importgrace": 12, "importgrace, mascons found": 12,
 }  # fmt: skip
 CACHE_MB = 16
 ALLOWED = 1.10
@@ -40,6 +40,7 @@ def arguments(step: str, at: Path, out: Path) -> dict[str, object]:
     page, whole = {"report": out / "page.html"}, {"output": out / "o.tif"}
     outlines, trend = at / "outlines.gpkg", {"slope": out / "s.tif", "p_value": out / "p.tif"}
     baseline = {"baseline_start": "2004-01", "baseline_end": "2006-12"}
+    grace = {**whole, "mascons": out / "m.tif", "land_mask": out / "l.tif"}
     places = {"model": model, "predictors": at / "fine", "mask": mask}
     own: dict[str, object] = {
         "accumulate": {"input": gwsa, **whole},
@@ -58,6 +59,11 @@ def arguments(step: str, at: Path, out: Path) -> dict[str, object]:
         "glaciermask": {"glaciers": outlines, "template": mask, **whole},
         "hotspots": {"slope": at / "slope.tif", "p_value": at / "p.tif", "output": out / "o.gpkg", **page},
         "latitudeprofile": {"input": gwsa, "mean": out / "m.tif", **page},
+        "importgldas": {"inputs": at / "gldas", **{name: out / f"{name}.tif" for name in ("sms", "swe", "cws")},
+                        "model": "mean", "spread": out / "spread.tif", **baseline},
+        "importgrace": {**grace, "input": at / "grace.nc", "mascon_map": at / "grace.nc", "uncertainty": out / "u.tif",
+                        "gain_factors": True},
+        "importgrace, mascons found": {**grace, "input": at / "plain.nc", "land_mask_file": at / "grace.nc"},
         "monthlystack": {"inputs": sorted((at / "files").glob("*.tif")), **whole},
         "predict": {**places, **whole, "threads": 1},
         "preparepredictors": {"inputs": [gwsa, target], "template": mask, "factor": FACTOR, "fine": out / "fine",
@@ -79,10 +85,10 @@ def arguments(step: str, at: Path, out: Path) -> dict[str, object]:
 
 
 STEPS = (
-    "accumulate", "applymask", "aquiferclasses", "basemask", "glaciermask", "watermask", "monthlystack", "waterbalance",
-    "preparepredictors", "fillgaps", "trainmodels", "predict", "correctresiduals", "uncertainty", "consistency",
-    "validatewells", "trend", "trendbreak", "hotspots", "seasonality", "droughtindex", "attribution", "latitudeprofile",
-    "basinseries", "basinreport", "projectreport",
+    "importgldas", "importgrace", "importgrace, mascons found", "accumulate", "applymask", "aquiferclasses", "basemask",
+    "glaciermask", "watermask", "monthlystack", "waterbalance", "preparepredictors", "fillgaps", "trainmodels", "predict",
+    "correctresiduals", "uncertainty", "consistency", "validatewells", "trend", "trendbreak", "hotspots", "seasonality",
+    "droughtindex", "attribution", "latitudeprofile", "basinseries", "basinreport", "projectreport",
 )  # fmt: skip
 WITHOUT_BUDGET = ("validatewells",)
 
@@ -105,17 +111,13 @@ def peak_mb(step: str, folder: Path) -> tuple[float, float, float]:
 
 def one(step: str, folder: Path) -> None:
     """Run a step here and print the memory before it and the peak."""
-    module = importlib.import_module(f"gwsa_qgis.steps.{step}")
+    name = step.split(",")[0]
+    module = importlib.import_module(f"gwsa_qgis.steps.{name}")
     # numba, where it is, is loaded only once it pays: it is a part of the program, not of the map
     compiled.prepare()
-    start = _memory_mb("VmRSS")
-    getattr(module, step)(**arguments(step, folder, folder / "out"))
-    print(start, _memory_mb("VmHWM"))
-
-
-def _memory_mb(name: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+    start = memory_mb("VmRSS")
+    getattr(module, name)(**arguments(step, folder, folder / "out"))
+    print(start, memory_mb())
 
 
 def main(*steps: str) -> None:
@@ -129,12 +131,12 @@ def main(*steps: str) -> None:
             subprocess.run(command, check=True)
         print(f"{MONTHS.size} months; 1x: {SIDES[0]} x {SIDES[0]} pixels; GDAL's cache {CACHE_MB} MB")
         heads = "".join(f"{(side // SIDES[0]) ** 2}x MB".rjust(9) for side in SIDES)
-        print(f"{'step':20}{'budget':>8}{'start':>8}{heads}{'16x / 1x':>10}{'wall s of 16x':>15}", flush=True)
+        print(f"{'step':28}{'budget':>8}{'start':>8}{heads}{'16x / 1x':>10}{'wall s of 16x':>15}", flush=True)
         for step in steps or STEPS:
             try:
                 print(_row(step, places), flush=True)
             except RuntimeError as error:
-                print(f"{step:20}{error}", flush=True)
+                print(f"{step:28}{error}", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -145,7 +147,7 @@ def _row(step: str, places: list[Path]) -> str:
     budget = "-" if step in WITHOUT_BUDGET else BUDGETS.get(step, BUDGET_MB)
     peaks = "".join(f"{peak:9.0f}" for _, peak, _ in found)
     verdict = "" if ratio <= ALLOWED else "  grows"
-    return f"{step:20}{budget:>8}{found[0][0]:8.0f}{peaks}{ratio:10.2f}{seconds:15.1f}{verdict}"
+    return f"{step:28}{budget:>8}{found[0][0]:8.0f}{peaks}{ratio:10.2f}{seconds:15.1f}{verdict}"
 
 
 if __name__ == "__main__":

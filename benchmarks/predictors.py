@@ -11,7 +11,6 @@ the same resampling and NoData and as many threads, twelve months at once, and t
 yardstick also writes it, as uncompressed GeoTIFF and with the compression that the step uses.
 """
 
-import multiprocessing
 import shutil
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._neighbours import in_turns
+from benchmarks._peak import in_fresh_process, memory_mb
 from gwsa_qgis.months import month_range
 from gwsa_qgis.rasters.gdal_setup import gdal, osr
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
@@ -176,26 +176,11 @@ def run_step(folder, threads, memory=512):
     )  # fmt: skip
 
 
-def _most_used():
-    """Peak of this process, MB; ``getrusage`` would count what its parent held when it was started."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-
-
-def _peak(connection, folder, threads):
-    start = _most_used()
+def run_and_tell(folder, threads):
+    """Run the step; MB after the imports, and at most."""
+    start = memory_mb()
     run_step(folder, threads)
-    connection.send((start, _most_used()))
-
-
-def peak_memory(folder, threads):
-    """MB of a fresh process: after the imports, and at most."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_peak, args=(theirs, folder, threads))
-    process.start()
-    found = ours.recv()
-    process.join()
-    return found
+    return start, memory_mb()
 
 
 def report_speed(side, months, threads, repeats):
@@ -228,7 +213,7 @@ def report_memory(side, months, threads):
         folder = Path(tempfile.mkdtemp(prefix="predictors"))
         try:
             make_inputs(folder, length, months)
-            start, peak = peak_memory(folder, threads)
+            start, peak = in_fresh_process(run_and_tell, folder, threads)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         print(

@@ -6,7 +6,6 @@ trained in a fresh process within the memory budget (MB), and reports the most m
 place of the learner's default number: memory does not depend on it, and time does in proportion.
 """
 
-import multiprocessing
 import shutil
 import sys
 import tempfile
@@ -16,6 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks._peak import in_fresh_process, memory_mb
 from gwsa_qgis.months import month_range
 from gwsa_qgis.rasters.gdal_setup import gdal
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
@@ -53,54 +55,38 @@ def make_inputs(folder, side, months):
             writer.write((layer + random.normal(scale=0.5, size=grid.shape)).astype(np.float32), first_band=month)
 
 
-def _most_used():
-    """Peak of this process, MB; ``getrusage`` would count what its parent held when it was started."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-
-
-def _train(connection, folder, preset, trees, memory):
+def train(folder, preset, trees, memory):
+    """Train; samples, MB after the imports and at most, and seconds."""
     learning.DEFAULTS["xgboost"]["n_estimators"] = trees
     for name in ("matplotlib.figure", "sklearn.model_selection", "xgboost"):  # parts of the program
         import_module(name)
     gdal.SetCacheMax(CACHE_MB * 2**20)
-    start, begin = _most_used(), time.perf_counter()
+    start, begin = memory_mb(), time.perf_counter()
 
     def note(fraction, message):
         if message:
-            print(f"    {time.perf_counter() - begin:7.1f} s {_most_used():7.0f} MB  {message[:90]}", flush=True)
+            print(f"    {time.perf_counter() - begin:7.1f} s {memory_mb():7.0f} MB  {message[:90]}", flush=True)
 
     result = trainmodels(
         folder / "target.tif", folder / "coarse", folder / f"{preset}.gwsa", metrics=folder / f"{preset}.csv",
         report=folder / f"{preset}.html", detail=folder / f"{preset}.tif", preset=preset, search_iterations=0,
         memory_mb=memory, progress=note,
     )  # fmt: skip
-    connection.send((result.samples, start, _most_used(), time.perf_counter() - begin))
-
-
-def measure(folder, preset, trees, memory=DEFAULT_MEMORY_MB):
-    """What a fresh process says of a training."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_train, args=(theirs, folder, preset, trees, memory))
-    process.start()
-    theirs.close()
-    found = ours.recv()
-    process.join()
-    return found
+    return result.samples, start, memory_mb(), time.perf_counter() - begin
 
 
 def main(side=320, months=49, trees=4, presets="published,recommended", memory=DEFAULT_MEMORY_MB):
     """Print memory and time of each preset."""
-    folder, memory_mb = Path(tempfile.mkdtemp(prefix="training")), float(memory)
+    folder, budget = Path(tempfile.mkdtemp(prefix="training")), float(memory)
     try:
         make_inputs(folder, side, months)
         print(f"{side} x {side} cells, {months} months, {DYNAMIC + STATIC} predictors, {trees} trees", flush=True)
         for preset in presets.split(","):
-            samples, start, peak, seconds = measure(folder, preset, trees, memory_mb)
-            verdict = "within" if peak - start <= memory_mb else "ABOVE"
+            samples, start, peak, seconds = in_fresh_process(train, folder, preset, trees, budget)
+            verdict = "within" if peak - start <= budget else "ABOVE"
             print(
                 f"{preset}: {samples} samples, {peak:.0f} MB at most ({start:.0f} after the imports), {verdict} "
-                f"the budget of {memory_mb:.0f} MB; {seconds:.0f} s",
+                f"the budget of {budget:.0f} MB; {seconds:.0f} s",
                 flush=True,
             )
     finally:

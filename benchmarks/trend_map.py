@@ -6,7 +6,6 @@ p values of an array of some of these pixels, by 1 and by `threads` threads. Wit
 in fresh processes on maps of 1, 4 and 16 times that area. Cancelling is measured on the first file.
 """
 
-import multiprocessing
 import shutil
 import sys
 import tempfile
@@ -16,6 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks._peak import in_fresh_process, memory_mb
 from gwsa_qgis.months import month_range
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
@@ -119,29 +121,13 @@ def report_cancelling(path, folder, threads):
                 print(f"{count} threads, cancelled at {share:.0%}: {taken:.2f} s, {left} files left", flush=True)
 
 
-def _most_used():
-    """Peak of this process, MB; ``getrusage`` would count what its parent held when it was started."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-
-
-def _peak(connection, path, folder, threads, memory):
+def run_and_tell(path, folder, threads, memory):
+    """Run the step; MB after the imports, and at most, and seconds."""
     from gwsa_qgis.steps.trend import trend  # noqa: F401
 
-    start = _most_used()
-    begin = time.perf_counter()
+    start, begin = memory_mb(), time.perf_counter()
     run_step(path, folder, threads, memory)
-    connection.send((start, _most_used(), time.perf_counter() - begin))
-
-
-def peak_memory(*arguments):
-    """MB of a fresh process, after the imports and at most, and seconds."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_peak, args=(theirs, *arguments))
-    process.start()
-    found = ours.recv()
-    process.join()
-    return found
+    return start, memory_mb(), time.perf_counter() - begin
 
 
 def report_memory(folder, side, months, threads, memory=512):
@@ -149,7 +135,7 @@ def report_memory(folder, side, months, threads, memory=512):
     for times in (1, 2, 4):
         path = folder / f"memory_{times}.tif"
         make_stack(path, times * side, months)
-        start, peak, seconds = peak_memory(path, folder, threads, memory)
+        start, peak, seconds = in_fresh_process(run_and_tell, path, folder, threads, memory)
         print(
             f"{times * side} x {times * side} pixels, {months} months, {threads} threads: {peak:.0f} MB at most, {start:.0f} "
             f"of them after the imports (budget {memory}), {seconds:.0f} s",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ from gwsa_qgis.products.cube import Cube, NetcdfFile
 from gwsa_qgis.products.gldas import STORAGES, GldasFile, GldasModel
 from gwsa_qgis.products.units import centimetres_per
 from gwsa_qgis.rasters.grid import Grid
-from gwsa_qgis.rasters.warping import Alignment, plan_alignment, read_cut, warp_array
+from gwsa_qgis.rasters.raster import EVERYTHING, span
+from gwsa_qgis.rasters.warping import Alignment, plan_alignment, read_cut, read_window_aligned
+from gwsa_qgis.rasters.windows import Window
 
 TIME_RULES = ("_inst", "_tavg")
 # cm; a storage below it is a fill value that the file does not declare, and no rounding of zero.
@@ -142,7 +144,7 @@ def _check_month(file: GldasFile, cube: Cube) -> None:
 
 
 class ModelReader:
-    """A model's storages by month on the cells of a grid that may be another's.
+    """A model's storages by month on the cells of a grid that may be another's, window by window.
 
     Attributes
     ----------
@@ -161,21 +163,34 @@ class ModelReader:
         """Whether there is a file of a month."""
         return month in self._by_month
 
-    def read(self, month: np.datetime64, wanted: Iterable[str] = STORAGES) -> dict[str, np.ndarray]:
-        """Storages of a month, cm; NaN everywhere when it has no file."""
+    def read(self, month: np.datetime64, window: Window, wanted: Iterable[str] = STORAGES) -> dict[str, np.ndarray]:
+        """Storages of a month in a window of the grid, cm; NaN everywhere when it has no file."""
         wanted = tuple(wanted)
         if not self.has(month):
-            return dict.fromkeys(wanted, np.full(self._grid.shape, np.nan, np.float32))
-        file = self._by_month[month]
-        if self.alignment.method == "cut":
-            return read_storages(file, self._grid, wanted, self._own)
-        native = read_storages(file, self._own, wanted, self._own)
-        warped = warp_array(np.stack(list(native.values())), self._own, self._grid, self.alignment.method)
-        return dict(zip(wanted, warped, strict=True))
+            return dict.fromkeys(wanted, np.full((window.rows, window.columns), np.nan, np.float32))
+        source = _Storages(self._by_month[month], self._own, wanted)
+        return dict(zip(wanted, read_window_aligned(source, self._grid, window, self.alignment), strict=True))
 
-    def total(self, month: np.datetime64) -> np.ndarray:
-        """Sum of soil moisture, snow and canopy water of a month, cm."""
-        return sum_of(self.read(month))
+    def total(self, month: np.datetime64, window: Window) -> np.ndarray:
+        """Sum of soil moisture, snow and canopy water of a month in a window, cm."""
+        return sum_of(self.read(month, window))
+
+
+class _Storages:
+    """Storages of a file as bands on the model's own cells; see `rasters.warping.Source`."""
+
+    def __init__(self, file: GldasFile, grid: Grid, wanted: tuple[str, ...]) -> None:
+        self.path, self.grid, self.bands = str(file.path), grid, len(wanted)
+        self._file, self._wanted = file, wanted
+
+    def read(
+        self, rows: slice = EVERYTHING, columns: slice = EVERYTHING, bands: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """Read a window of bands (counted from 0), (bands, rows, columns) float32, cm."""
+        (row, row_count), (column, column_count) = span(rows, self.grid.rows), span(columns, self.grid.columns)
+        wanted = self._wanted if bands is None else [self._wanted[band] for band in bands]
+        read = read_storages(self._file, self.grid.window(row, column, row_count, column_count), wanted, self.grid)
+        return np.stack(list(read.values()))
 
 
 def sum_of(storages: dict[str, np.ndarray]) -> np.ndarray:

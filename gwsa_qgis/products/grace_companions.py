@@ -17,7 +17,7 @@ from gwsa_qgis.products.source import open_source
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.warping import Source, cell_offset, read_cut
-from gwsa_qgis.science.supports import compact_labels
+from gwsa_qgis.science.supports import CELLS_AT_ONCE, compact_labels
 
 NAMES = {"land": LAND_NAMES, "mascons": MASCON_NAMES, "gain": GAIN_NAMES}
 TITLES = {"land": "the land mask", "mascons": "the mascon map", "gain": "the map of gain factors"}
@@ -89,10 +89,18 @@ def _on_grid(source: Source, grid: Grid, kind: str, data: str) -> np.ndarray:
         )
     values = np.full(grid.shape, np.nan, np.float32)
     for place in fitting:
-        bare = np.isnan(values)
-        if bare.any() and place.west < source.grid.east and place.east > source.grid.west:
-            values[bare] = read_cut(source, place, [0])[0][bare]
+        for rows in _strips(grid):
+            bare = np.isnan(values[rows])
+            if bare.any() and place.west < source.grid.east and place.east > source.grid.west:
+                part = place.window(rows.start, 0, rows.stop - rows.start, place.columns)
+                values[rows][bare] = read_cut(source, part, [0])[0][bare]
     return values
+
+
+def _strips(grid: Grid) -> list[slice]:
+    """Rows of a grid that are looked at together: what is made of a cell is many times its value."""
+    height = max(CELLS_AT_ONCE // grid.columns, 1)
+    return [slice(top, min(top + height, grid.rows)) for top in range(0, grid.rows, height)]
 
 
 def read_land(file: GraceFile, path: str | Path | None, grid: Grid) -> np.ndarray | None:
@@ -116,18 +124,20 @@ def read_gain(file: GraceFile, path: str | Path | None, grid: Grid, report: Repo
             "give GAIN_FILE, or leave GAIN_FACTORS off",
         )
     # JPL writes -99999 where its model has no land, and not always as the fill value.
-    values = np.where(values < -9999, np.nan, values)
+    values[values < -9999] = np.nan
     known = np.isfinite(values)
-    if not known.any() or np.abs(values[known]).max() > 1000:
+    low, high = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
+    if not known.any() or max(-low, high) > 1000:
         raise InvalidParameter(
-            f"the gain factors of {path or file.path} are none (up to {np.nanmax(np.abs(values), initial=np.nan):g})",
+            f"the gain factors of {path or file.path} are none (up to {max(-low, high) if known.any() else np.nan:g})",
             "give the file with scale_factor of the same product",
         )
     report.warn(
-        f"gain factors from {values[known].min():.3g} to {values[known].max():.3g} are applied to {known.mean():.1%} of "
+        f"gain factors from {low:.3g} to {high:.3g} are applied to {known.mean():.1%} of "
         "the cells, the others keep their values; such values are not for trends."
     )
-    return np.where(known, values, np.float32(1)).astype(np.float32)
+    values[~known] = 1
+    return values
 
 
 def read_mascons(
@@ -162,13 +172,15 @@ def _check_map(
     wanted: np.ndarray,
     report: Reporter,
 ) -> None:
-    cells = labels
-    if file.native_cells == "mascon and coast":
-        land = read_land(file, None, grid)
-        cells = labels if land is None else np.where(labels > 0, 2 * labels - land, 0)
+    land = read_land(file, None, grid) if file.native_cells == "mascon and coast" else None
     times = np.flatnonzero(np.isin(solutions.months, wanted))
     times = np.unique(times[np.linspace(0, times.size - 1, CHECKED_SOLUTIONS).astype(int)])
-    varied, count = mascons_that_vary(read_cut(file.storage, grid, times), cells)
+    spread = MasconSpread(2 * int(labels.max()), times.size)
+    for rows in _strips(grid):
+        cells = labels[rows] if land is None else np.where(labels[rows] > 0, 2 * labels[rows] - land[rows], 0)
+        part = grid.window(rows.start, 0, rows.stop - rows.start, grid.columns)
+        spread.add(read_cut(file.storage, part, times), cells)
+    varied, count = spread.varied()
     if varied <= ODD_MASCONS * count:
         report.say(f"{path}: {int(labels.max())} mascons, each of one value: the map belongs to the data.")
         return
@@ -182,25 +194,43 @@ def _check_map(
     report.warn(f"{problem}: the data are smoothed, or the map is of another product.")
 
 
-def mascons_that_vary(values: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
-    """Count mascons whose cells differ in any of some months, and mascons of at least two cells with values.
+class MasconSpread:
+    """How much values differ within mascons, in some months, over parts of a map.
 
     Parameters
     ----------
-    values : (n_months, rows, columns)
-    labels : (rows, columns) int
-        0 outside.
+    n_mascons, n_months : int
     """
-    inside = np.flatnonzero((labels.ravel() > 0) & np.isfinite(values).all(axis=0).ravel())
-    inside = inside[np.argsort(labels.ravel()[inside], kind="stable")]
-    if not inside.size:
-        return 0, 0
-    chosen = labels.ravel()[inside]
-    starts = np.flatnonzero(np.r_[True, chosen[1:] != chosen[:-1]])
-    several = np.diff(np.r_[starts, chosen.size]) > 1
-    varied = np.zeros(starts.size, bool)
-    for month in values.reshape(len(values), -1):
-        series = month[inside]
-        spread = np.maximum.reduceat(series, starts) - np.minimum.reduceat(series, starts)
-        varied |= spread > 1e-4 * max(float(series.std()), 1e-6)
-    return int((varied & several).sum()), int(several.sum())
+
+    def __init__(self, n_mascons: int, n_months: int) -> None:
+        self._low = np.full((n_months, n_mascons + 1), np.inf, np.float32)
+        self._high = np.full((n_months, n_mascons + 1), -np.inf, np.float32)
+        self._cells = np.zeros(n_mascons + 1, np.int32)
+        self._sums, self._squares = np.zeros(n_months), np.zeros(n_months)
+
+    def add(self, values: np.ndarray, labels: np.ndarray) -> None:
+        """Take in a part's values, (n_months, rows, columns), and the numbers of its mascons, 0 outside."""
+        inside = np.flatnonzero((labels.ravel() > 0) & np.isfinite(values).all(axis=0).ravel())
+        if not inside.size:
+            return
+        inside = inside[np.argsort(labels.ravel()[inside], kind="stable")]
+        chosen = labels.ravel()[inside]
+        starts = np.flatnonzero(np.r_[True, chosen[1:] != chosen[:-1]])
+        mascons = chosen[starts]
+        self._cells[mascons] += np.diff(np.r_[starts, chosen.size]).astype(np.int32)
+        for number, month in enumerate(values.reshape(len(values), -1)):
+            series = month[inside]
+            for found, extreme in ((self._low, np.minimum), (self._high, np.maximum)):
+                found[number, mascons] = extreme(found[number, mascons], extreme.reduceat(series, starts))
+            self._sums[number] += series.sum(dtype=np.float64)
+            self._squares[number] += np.square(series, dtype=np.float64).sum()
+
+    def varied(self) -> tuple[int, int]:
+        """Count mascons whose cells differ in any of the months, and mascons of at least two cells with values."""
+        seen, total = self._cells > 0, max(int(self._cells.sum()), 1)
+        varied = np.zeros(int(seen.sum()), bool)
+        for low, high, first, second in zip(self._low, self._high, self._sums, self._squares, strict=True):
+            deviation = np.sqrt(max(second / total - (first / total) ** 2, 0.0))
+            varied |= high[seen] - low[seen] > 1e-4 * max(deviation, 1e-6)
+        several = self._cells[seen] > 1
+        return int((varied & several).sum()), int(several.sum())

@@ -12,7 +12,8 @@ from gwsa_qgis.products.grace_product import MonthlySource
 from gwsa_qgis.products.sanity import Figures
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
-from gwsa_qgis.rasters.raster import RasterWriter
+from gwsa_qgis.rasters.heap import give_back
+from gwsa_qgis.rasters.raster import RasterWriter, span
 from gwsa_qgis.rasters.warping import cell_offset
 from gwsa_qgis.rasters.windows import plan_windows
 from gwsa_qgis.science.supports import identical_series_labels
@@ -120,6 +121,7 @@ def copy_months(
             figures.add(values)
             present[window.slices] |= np.isfinite(values).any(axis=0)
             writer.write(values if gain is None else values * gain[window.slices], window.row, window.column, group[0])
+            give_back()
             done += 1
             report(done / total)
     return present, figures
@@ -141,14 +143,14 @@ def _mean_of_solutions(source: MonthlySource, times: list[np.ndarray], rows: sli
 
 
 class _Months:
-    """The months of a stack that is being written, one at a time."""
+    """The months of a stack that is being written, one at a time, for some of its rows."""
 
     def __init__(self, writer: RasterWriter, months: int, grid: Grid) -> None:
         self._writer, self.shape = writer, (months, *grid.shape)
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for number in range(1, self.shape[0] + 1):
-            yield self._writer.dataset.GetRasterBand(number).ReadAsArray()
+    def __getitem__(self, part: tuple[slice, slice]) -> Iterator[np.ndarray]:
+        row, rows = span(part[1], self.shape[1])
+        return (self._writer.read(row, 0, rows, self.shape[2], month) for month in range(self.shape[0]))
 
 
 def find_mascons(writer: RasterWriter, months: int, grid: Grid, report: Reporter) -> np.ndarray:

@@ -6,11 +6,14 @@ Every function gives the bytes of a PNG, or None where matplotlib is not install
 from __future__ import annotations
 
 import functools
+import gc
 import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from gwsa_qgis.rasters.heap import give_back
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,10 +52,15 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def to_png(figure: Figure) -> bytes:
-    """The figure as PNG."""
+    """The figure as PNG; what it was drawn from is let go of."""
     buffer = io.BytesIO()
     # No software tag and no date: same data, same bytes.
     figure.savefig(buffer, format="png", metadata={"Software": None})
+    # A figure's parts refer to each other, so that its maps and canvas would stay until Python looks for such rings by
+    # itself: of a page's figures several would be held at once.
+    figure.clear()
+    gc.collect()
+    give_back()
     return buffer.getvalue()
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
+
+# Cells of a map that are looked at together: what is made of each is many times its value.
+CELLS_AT_ONCE = 2**17
 
 
 def compact_labels(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -25,11 +30,20 @@ def compact_labels(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     names : ndarray of int64, shape (n,)
         ``names[label - 1]`` is the identifier.
     """
-    inside = np.isfinite(ids) & (np.nan_to_num(ids) > 0)
-    names, inverse = np.unique(ids[inside].astype(np.int64), return_inverse=True)
-    labels = np.zeros(ids.shape, np.int32)
-    labels[inside] = inverse.ravel() + 1
-    return labels, names
+    flat, labels = ids.reshape(-1), np.zeros(ids.size, np.int32)
+    parts = [slice(first, first + CELLS_AT_ONCE) for first in range(0, ids.size, CELLS_AT_ONCE)]
+    names = np.array([], np.int64)
+    for part in parts:
+        names = np.union1d(names, flat[part][_named(flat[part])].astype(np.int64))
+    for part in parts:
+        inside = _named(flat[part])
+        labels[part][inside] = np.searchsorted(names, flat[part][inside].astype(np.int64)) + 1
+    return labels.reshape(ids.shape), names
+
+
+def _named(ids: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return np.isfinite(ids) & (ids > 0)
 
 
 def identical_series_labels(series: np.ndarray) -> np.ndarray:
@@ -38,7 +52,8 @@ def identical_series_labels(series: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     series : ndarray, shape (n_months, rows, columns)
-        Monthly values as published, not interpolated; NaN where missing.
+        Monthly values as published, not interpolated; NaN where missing. Or what has such a shape and gives the months of
+        some rows, one after the other, as ``series[:, rows]``: these are asked for once in every strip.
 
     Returns
     -------
@@ -47,8 +62,33 @@ def identical_series_labels(series: np.ndarray) -> np.ndarray:
         every cell has its own label.
     """
     _, rows, columns = series.shape
-    present = np.zeros((rows, columns), bool)
-    cell = np.arange(rows * columns).reshape(rows, columns)
+    height = max(CELLS_AT_ONCE // max(columns, 1), 1)
+    labels, count = np.full((rows, columns), -1, np.int32), 0
+    meeting: list[np.ndarray] = [np.zeros((2, 0), np.int32)]
+    for top in range(0, rows, height):
+        # the row above is looked at again: what meets there is one mascon
+        first = max(top - 1, 0)
+        found, here = _components(series[:, first : top + height], (min(top + height, rows) - first, columns))
+        found[found >= 0] += count
+        if top:
+            shared = np.stack([labels[first], found[0]])
+            meeting.append(np.unique(shared[:, shared[0] >= 0], axis=1))
+        labels[top : top + height] = found[top - first :]
+        count += here
+    # Labels grow in reading order, so that the first of those that meet is the one of the first cell.
+    root = _first_of_those_that_meet(np.concatenate(meeting, axis=1), count)
+    used = np.zeros(count, bool)
+    for line in labels:
+        used[root[line[line >= 0]]] = True
+    number = np.cumsum(used, dtype=np.int32)[root]
+    for line in labels:
+        line[...] = np.where(line >= 0, number[line], 0) if count else 0
+    return labels
+
+
+def _components(months: Iterable[np.ndarray], shape: tuple[int, int]) -> tuple[np.ndarray, int]:
+    """Connected cells of identical series in some rows, numbered from 0 in reading order (-1 without a value)."""
+    present, cell = np.zeros(shape, bool), np.arange(shape[0] * shape[1], dtype=np.int32).reshape(shape)
     # each pair of views holds a cell and its neighbour: right, down, and the two diagonals
     pairs = [
         (np.s_[:, :-1], np.s_[:, 1:]),
@@ -57,7 +97,7 @@ def identical_series_labels(series: np.ndarray) -> np.ndarray:
         (np.s_[:-1, 1:], np.s_[1:, :-1]),
     ]
     same = [np.ones(cell[here].shape, bool) for here, _ in pairs]
-    for month in series:
+    for month in months:
         missing = np.isnan(month)
         present |= ~missing
         for equal, (here, there) in zip(same, pairs, strict=True):
@@ -65,11 +105,21 @@ def identical_series_labels(series: np.ndarray) -> np.ndarray:
     start = np.concatenate([cell[here][equal] for equal, (here, _) in zip(same, pairs, strict=True)])
     stop = np.concatenate([cell[there][equal] for equal, (_, there) in zip(same, pairs, strict=True)])
     graph = coo_matrix((np.ones(start.size, bool), (start, stop)), shape=(cell.size, cell.size))
-    component = connected_components(graph, directed=False)[1]
-    _, first, inverse = np.unique(component[present.ravel()], return_index=True, return_inverse=True)
-    labels = np.zeros((rows, columns), np.int32)
-    labels[present] = np.argsort(np.argsort(first))[inverse.ravel()] + 1
-    return labels
+    count, component = connected_components(graph, directed=False)
+    return np.where(present, component.reshape(shape), -1).astype(np.int32), count
+
+
+def _first_of_those_that_meet(pairs: np.ndarray, count: int) -> np.ndarray:
+    """For each of `count` numbers the smallest that it is connected to by pairs, shape (2, n_pairs)."""
+    root = np.arange(count, dtype=np.int32)
+    members, place = np.unique(pairs, return_inverse=True)
+    if members.size:
+        start, stop = place.reshape(pairs.shape)
+        graph = coo_matrix((np.ones(start.size, bool), (start, stop)), shape=(members.size, members.size))
+        component = connected_components(graph, directed=False)[1]
+        first = np.unique(component, return_index=True)[1]  # members are in order
+        root[members] = members[first[component]]
+    return root
 
 
 def support_sums(

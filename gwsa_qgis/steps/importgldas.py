@@ -15,9 +15,10 @@ from gwsa_qgis.products.gldas import MODELS, STORAGES, GldasModel, list_models
 from gwsa_qgis.products.gldas_reading import ModelReader, check_model, sum_of
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.rasters.stack import create_stack, require_values
 from gwsa_qgis.rasters.warping import cell_offset, crop_to_extent, read_template
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, plan_windows
 from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.science.model_spread import FEWEST_MODELS, RunningMean, model_mean, model_spread
 from gwsa_qgis.science.water_balance import DEFAULT_BASELINE, baseline_mask
@@ -30,6 +31,8 @@ SPREAD_QUANTITY = "standard deviation between land-surface models of SMS + SWE +
 FEW_BASELINE_MONTHS = 12
 # Share of the work that the baseline's means take where the spread is wanted.
 BASELINE = 0.3
+# A month's storages as they are read and added up, and for each model its storages, sums, mean and deviations.
+BYTES_PER_CELL, BYTES_PER_MODEL = 40, 64
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def importgldas(
     baseline_start, baseline_end : str
         First and last month of that baseline.
     memory_mb, workers, progress
-        As in all steps; one month of one map is held at a time for each model.
+        As in all steps; one month of a window is held at a time for each model.
 
     Raises
     ------
@@ -129,10 +132,10 @@ def importgldas(
     months, missing = _tell(readers, chosen, grid, report)
     work = _Work([readers[m.family] for m in chosen], [readers[m.family] for m in compared], grid)
     if spread:
-        work.find_references((baseline_start, baseline_end), report.part(0, BASELINE))
+        work.find_baseline((baseline_start, baseline_end), report)
         outputs[SPREAD] = spread
     tags = {"GWSA_PRODUCT": _names(chosen)}, {"GWSA_PRODUCT": _names(compared)}
-    work.write(outputs, months, tags, f"{baseline_start} to {baseline_end}", report.part(BASELINE if spread else 0, 1))
+    work.write(outputs, months, tags, f"{baseline_start} to {baseline_end}", memory_mb, report)
     report(1.0, f"Written {months.size} months of {', '.join(outputs)}.")
     paths = [Path(outputs[name]) if name in outputs else None for name in (*STORAGES, SPREAD)]
     return ImportGldasResult(
@@ -221,14 +224,14 @@ def _tell(
 
 
 class _Work:
-    """Reads the models month by month and writes their storages and their spread."""
+    """Reads the models window by window and month by month, and writes their storages and their spread."""
 
     def __init__(self, chosen: Sequence[ModelReader], compared: Sequence[ModelReader], grid: Grid) -> None:
         self._chosen, self._compared, self._grid = chosen, compared, grid
-        self._references: list[np.ndarray] = []
+        self._baseline = np.array([], dtype="datetime64[M]")
 
-    def find_references(self, baseline: tuple[str, str], report: Reporter) -> None:
-        """Mean total of each compared model over the months of the baseline that all of them have."""
+    def find_baseline(self, baseline: tuple[str, str], report: Reporter) -> None:
+        """Months of the baseline that all compared models have."""
         first = self._compared[0].model.months
         common = first[np.all([[reader.has(m) for m in first] for reader in self._compared], axis=0)]
         if not common.size:
@@ -236,15 +239,9 @@ class _Work:
                 f"the models ({_names([r.model for r in self._compared])}) have no month in common",
                 "give files of the same months for each model",
             )
-        inside = common[baseline_mask(common, baseline)]
-        if inside.size < FEW_BASELINE_MONTHS:
-            report.warn(f"only {inside.size} months of the baseline have files of all models")
-        means = [RunningMean(self._grid.shape) for _ in self._compared]
-        for done, month in enumerate(inside, start=1):
-            for mean, reader in zip(means, self._compared, strict=True):
-                mean.add(reader.total(month))
-            report(done / inside.size)
-        self._references = [mean.mean() for mean in means]
+        self._baseline = common[baseline_mask(common, baseline)]
+        if self._baseline.size < FEW_BASELINE_MONTHS:
+            report.warn(f"only {self._baseline.size} months of the baseline have files of all models")
 
     def write(
         self,
@@ -252,10 +249,13 @@ class _Work:
         months: np.ndarray,
         tags: tuple[dict[str, str], dict[str, str]],
         baseline: str,
+        memory_mb: float,
         report: Reporter,
     ) -> None:
         """Write all outputs, which appear together or not at all."""
         valid = dict.fromkeys(outputs, 0)
+        models = len({id(reader) for reader in (*self._chosen, *self._compared)})
+        windows = plan_windows(self._grid, BYTES_PER_CELL + models * BYTES_PER_MODEL, memory_mb=memory_mb)
         with together() as stack:
             writers = {}
             for name, path in outputs.items():
@@ -263,27 +263,42 @@ class _Work:
                 if name == SPREAD:
                     about = {"quantity": SPREAD_QUANTITY, "baseline": baseline, "metadata": tags[1]}
                 writers[name] = stack.enter_context(create_stack(path, self._grid, months, step=STEP, **about))
-            for band, month in enumerate(months):
-                values = self._month(month, outputs)
-                for name, writer in writers.items():
-                    valid[name] += int(np.isfinite(values[name]).sum())
-                    writer.write(values[name].astype(np.float32, copy=False), first_band=band)
-                report((band + 1) / months.size)
+            for done, window in enumerate(windows):
+                here = report.part(done / len(windows), (done + 1) / len(windows))
+                references = self._references(window, here.part(0, BASELINE)) if SPREAD in outputs else []
+                here = here.part(BASELINE if SPREAD in outputs else 0, 1)
+                for band, month in enumerate(months):
+                    for name, values in self._month(month, window, outputs, references).items():
+                        valid[name] += int(np.isfinite(values).sum())
+                        writers[name].write(values.astype(np.float32, copy=False), window.row, window.column, band)
+                    here((band + 1) / months.size)
+                give_back()
             for name, count in valid.items():
                 path = self._chosen[0].model.files[0].path
                 require_values(path, count, f"valid value of {name} on the grid {self._grid.describe()}")
 
-    def _month(self, month: np.datetime64, outputs: dict[str, str | Path]) -> dict[str, np.ndarray]:
-        """Every output's map of a month."""
+    def _references(self, window: Window, report: Reporter) -> list[np.ndarray]:
+        """Mean total of each compared model over the months of the baseline, in a window."""
+        means = [RunningMean((window.rows, window.columns)) for _ in self._compared]
+        for done, month in enumerate(self._baseline, start=1):
+            for mean, reader in zip(means, self._compared, strict=True):
+                mean.add(reader.total(month, window))
+            report(done / self._baseline.size)
+        return [mean.mean() for mean in means]
+
+    def _month(
+        self, month: np.datetime64, window: Window, outputs: dict[str, str | Path], references: list[np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Every output's values of a month in a window."""
         plain = [name for name in outputs if name != SPREAD]
-        read = {id(reader): reader.read(month) for reader in self._compared}
+        read = {id(reader): reader.read(month, window) for reader in self._compared}
         for reader in self._chosen:
             if id(reader) not in read:
-                read[id(reader)] = reader.read(month, plain)
+                read[id(reader)] = reader.read(month, window, plain)
         values = {name: _mean([read[id(reader)][name] for reader in self._chosen]) for name in plain}
         if SPREAD in outputs:
             totals = [sum_of(read[id(reader)]) for reader in self._compared]
-            values[SPREAD] = model_spread(totals, self._references)
+            values[SPREAD] = model_spread(totals, references)
         return values
 
 

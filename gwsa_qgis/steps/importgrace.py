@@ -20,6 +20,7 @@ from gwsa_qgis.products.grace_product import GraceFile, MonthlySource
 from gwsa_qgis.products.units import centimetres_per
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.grid import Grid
+from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.rasters.masks import MASK_OPTIONS
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.stack import create_stack, require_values
@@ -162,6 +163,7 @@ def importgrace(
                 f"{file.path} has no mascon map, and gain factors hide the native mascons",
                 "give MASCON_MAP, or leave GAIN_FACTORS off",
             )
+        give_back()
         with together() as outputs:
             masked = outputs.enter_context(create_raster(land_mask, grid, **MASK_OPTIONS)) if land_mask else None
             labelled = outputs.enter_context(create_raster(mascons, grid, dtype="int32", nodata=0)) if mascons else None

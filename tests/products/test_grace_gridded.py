@@ -5,9 +5,11 @@ import pytest
 from osgeo import gdal
 
 from gwsa_qgis.errors import GridMismatch, InvalidMonths, UnreadableInput
+from gwsa_qgis.products import grace_companions
 from gwsa_qgis.products.grace import open_grace, recognise
 from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.stack import MonthlyStack
+from gwsa_qgis.science import supports
 from gwsa_qgis.steps.importgrace import importgrace
 
 gdal.UseExceptions()
@@ -183,6 +185,37 @@ def test_jpl_map_of_other_caps(tmp_path):
     assert importgrace(path, tmp_path / "t.tif", mascons=tmp_path / "m.tif", mascon_map=own).mascon_count == 72
     with pytest.raises(GridMismatch, match="within .* mascons of .*other.nc.*the map is of another version"):
         importgrace(path, tmp_path / "t.tif", mascons=tmp_path / "m.tif", mascon_map=other)
+
+
+def test_maps_are_the_same_in_parts(tmp_path, monkeypatch):
+    path, _, _ = jpl(tmp_path / "data.nc")
+    found = []
+    for cells in (10_000, 40):
+        for module in (supports, grace_companions):
+            monkeypatch.setattr(module, "CELLS_AT_ONCE", cells)
+        for name, options in (("map", {"mascon_map": path}), ("own", {}), ("none", {"variable": "uncertainty"})):
+            at = {kind: tmp_path / f"{kind}.tif" for kind in ("land_mask", "mascons")}
+            result = importgrace(path, tmp_path / "t.tif", **at, gain_factors=name != "none", **options)
+            layers = []
+            for file in at.values():
+                with Raster(file) as raster:
+                    layers.append(raster.read()[0])
+            found.append((np.array(layers), result.mascon_count, result.warnings))
+    for whole, parts in zip(found[:3], found[3:], strict=True):
+        np.testing.assert_array_equal(whole[0], parts[0])
+        assert whole[1:] == parts[1:]
+
+
+def test_mascons_that_vary_are_counted_in_parts():
+    labels = np.array([[1, 1, 2, 2], [3, 1, 2, 0], [3, 4, 4, 5]])
+    values = np.array([labels, -labels], float)
+    values[1, 2, 2] = 7  # in mascon 4, in one month
+    values[0, 1, 2] = np.nan  # a cell of mascon 2, which counts no more
+    for rows in ([slice(0, 3)], [slice(0, 1), slice(1, 3)], [slice(0, 1), slice(1, 2), slice(2, 3)]):
+        spread = grace_companions.MasconSpread(5, 2)
+        for part in rows:
+            spread.add(values[:, part].astype(np.float32), labels[part])
+        assert spread.varied() == (1, 4)  # mascon 5 has one cell
 
 
 def gsfc(path):

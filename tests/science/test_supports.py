@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gwsa_qgis.errors import InvalidParameter, NoUsableData
+from gwsa_qgis.science import supports
 from gwsa_qgis.science.supports import (
     block_groups,
     blocked_folds,
@@ -42,6 +43,49 @@ def test_series_that_differ_in_one_month_or_do_not_touch_are_apart():
     np.testing.assert_array_equal(identical_series_labels(series), [[1, 1, 2, 3, 3]])
     series[2, 0, 0] = np.nan
     np.testing.assert_array_equal(identical_series_labels(series), [[1, 2, 3, 4, 4]])
+
+
+@pytest.mark.parametrize("cells", [1, 17, 40, 10_000])
+def test_identical_series_in_strips_as_by_hand(monkeypatch, cells):
+    """Mazes of two values, whose parts meet again further down, whatever the rows that are looked at together."""
+    monkeypatch.setattr(supports, "CELLS_AT_ONCE", cells)
+    random = np.random.default_rng(8)
+    for share in (0.1, 0.35, 0.5):
+        series = (random.random((2, 23, 17)) < share).astype(np.float32)
+        series[:, random.random((23, 17)) < 0.1] = np.nan
+        series[1, random.random((23, 17)) < 0.03] = np.nan
+        found = identical_series_labels(series)
+        assert found.dtype == np.int32
+        np.testing.assert_array_equal(found, flooded(series))
+
+
+def flooded(series):
+    """Labels by filling from each cell in reading order over its eight neighbours."""
+    labels, count = np.zeros(series.shape[1:], int), 0
+    for start in np.ndindex(labels.shape):
+        if labels[start] or np.isnan(series[:, *start]).all():
+            continue
+        count += 1
+        waiting = [start]
+        while waiting:
+            row, column = waiting.pop()
+            labels[row, column] = count
+            for place in np.ndindex(3, 3):
+                r, c = row + place[0] - 1, column + place[1] - 1
+                inside = 0 <= r < labels.shape[0] and 0 <= c < labels.shape[1] and not labels[r, c]
+                if inside and np.array_equal(series[:, r, c], series[:, row, column], equal_nan=True):
+                    waiting.append((r, c))
+    return labels
+
+
+def test_compact_labels_do_not_depend_on_the_parts(monkeypatch):
+    ids = np.random.default_rng(9).integers(-2, 60, (31, 14)).astype(float)
+    ids[3, 4:9] = np.nan
+    whole = compact_labels(ids)
+    monkeypatch.setattr(supports, "CELLS_AT_ONCE", 10)
+    for ours, theirs in zip(compact_labels(ids), whole, strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_compact_labels_renumber_and_leave_out_the_outside():

@@ -189,6 +189,32 @@ def test_coarse_anomalies_are_interpolated_linearly(tmp_path):
         assert sea.sum() == 1 and sea[-1, 0] and np.allclose(data[band][~sea], expected[~sea], atol=2e-5)
 
 
+def test_any_memory_gives_the_same_values(tmp_path):
+    """A region that is many windows within a small budget; one model on its cells, one coarser, one finer."""
+    random = np.random.default_rng(7)
+    lats, lons = np.arange(40.125, 60, 0.25), np.arange(0.125, 20, 0.25)
+    coarse_lats, coarse_lons = np.arange(38.5, 62), np.arange(-1.5, 22)
+    for month in ("2004-01", "2004-02", "2004-03"):
+        gldas(tmp_path, month, lats=lats, lons=lons, values=random.uniform(0, 90, (lats.size, lons.size)))
+        shape = (coarse_lats.size, coarse_lons.size)
+        gldas(tmp_path, month, model="VIC10", lats=coarse_lats, lons=coarse_lons, values=random.uniform(0, 90, shape))
+    for model in ("mean", "vic"):
+        found = {}
+        for memory in (512, 0.5, 0.1):
+            folder = tmp_path / f"{model}_{memory}"
+            outputs = {name: folder / f"{name}.tif" for name in ("sms", "swe", "cws", "spread")}
+            fractions = []
+            importgldas(
+                tmp_path, **outputs, model=model, memory_mb=memory, progress=lambda f, m, to=fractions: to.append(f)
+            )
+            assert fractions == sorted(fractions)
+            for name, path in outputs.items():
+                with MonthlyStack(path) as stack:
+                    values = stack.read()
+                np.testing.assert_array_equal(found.setdefault(name, values), values)
+        assert np.isfinite(found["spread"]).mean() > 0.5
+
+
 def test_spread_and_mean_that_cannot_be(tmp_path):
     noah = [gldas(tmp_path, m) for m in ("2004-01", "2004-02")]
     vic = [gldas(tmp_path, "2012-01", model="VIC10")]
