@@ -12,7 +12,8 @@ from gwsa_qgis.products.sample_netcdf import _NetCDF
 # A sixteenth of the globe's cells of 0.25 degrees; GLDAS has none of Antarctica.
 ROWS, GLDAS_ROWS, COLUMNS, CELL = 180, 150, 360, 0.25
 MASCON = 4
-GLDAS_MONTHS = np.arange("2004-01", "2004-05", dtype="datetime64[M]")
+# so many that the smallest outputs fill GDAL's cache
+GLDAS_MONTHS = np.arange("2004-01", "2005-09", dtype="datetime64[M]")
 GRACE_MONTHS = np.arange("2004-01", "2008-01", dtype="datetime64[M]")
 FILL = -9999.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -161,6 +162,8 @@ class Cube:
         Number of times, 1 without a time axis.
     unit : str
         The variable's unit, empty when the file names none.
+    block_bytes : int
+        What the file stores in one piece, as float32.
     whole_bands : bool
         Whether the file stores each time on its own, so that reading by months is quick.
     is_integer : bool
@@ -183,6 +186,7 @@ class Cube:
         order = [p for p in range(array.GetDimensionCount()) if p not in places.values()]
         order += [places[axis] for axis in ("time", "lat", "lon") if axis in places]
         blocks = list(array.GetBlockSize())
+        self.block_bytes = 4 * math.prod(size or 1 for size in blocks)
         self.whole_bands = "time" not in places or blocks[places["time"]] in (0, 1)
         self._array = array if order == sorted(order) else array.Transpose(order)
         self._sizes = [int(array.GetDimensions()[p].GetSize()) for p in order[: len(order) - len(places)]]

@@ -19,6 +19,9 @@ from gwsa_qgis.rasters.windows import Window
 TIME_RULES = ("_inst", "_tavg")
 # cm; a storage below it is a fill value that the file does not declare, and no rounding of zero.
 LOWEST_STORAGE_CM = -0.1
+# HDF5 keeps a block of each variable that was read until the file is closed; where a block is the whole map, files are
+# opened again for the next layers.
+HELD_BYTES = 2_000_000
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Where each version of the superblock keeps the length of the file (HDF5 file format specification, II.A).
 SUPERBLOCK_LENGTH_AT = {0: 40, 1: 44, 2: 28, 3: 28}
@@ -92,18 +95,22 @@ def read_storages(
         If cells differ, or the file is on another grid than `own`.
     """
     result: dict[str, np.ndarray] = {}
-    with NetcdfFile(file.path) as opened:
-        for storage in wanted:
-            total = np.zeros(grid.shape, np.float64)
-            for layer in file.layers[storage]:
+    layers = [(storage, layer) for storage in wanted for layer in file.layers[storage]]
+    while layers:
+        held = 0
+        with NetcdfFile(file.path) as opened:
+            while layers and held <= HELD_BYTES:
+                storage, layer = layers.pop(0)
                 cube = opened.cube(_variable(opened, layer))
                 if not result:
                     _check_month(file, cube)
                     if own is not None:
                         own.require_match(cube.grid, f"the other files of {file.model}", str(file.path))
+                total = result.setdefault(storage, np.zeros(grid.shape, np.float64))
                 total += _read_layer(cube, grid)
-            result[storage] = total.astype(np.float32)
-    return result
+                held += cube.block_bytes
+                del cube  # which would hold the file
+    return {storage: total.astype(np.float32) for storage, total in result.items()}
 
 
 def _read_layer(cube: Cube, grid: Grid) -> np.ndarray:
