@@ -38,6 +38,8 @@ GAPPY_CELLS = 8
 BEFORE_OTHERS = ("predict", "correctresiduals")
 # A region is one window where residuals are corrected: a map of many.
 WIDE_CELLS, WIDE_FACTOR, WIDE_MONTHS = 32, 30, 36
+# So it is, within the default budget, where breaks and residuals have their trends taken.
+LONG_CELLS, LONG_FACTOR, LONG_MONTHS = 24, 32, 160
 # Less than the default, so that there are windows enough for two on a region this small. Trends cut windows into parts,
 # and with less would read each tile several times.
 MEMORY_MB = 64
@@ -66,7 +68,8 @@ def calls(p: Prepared, folder: Path) -> dict[str, Callable[[int], object]]:
     cells = series.T.reshape(-1, GAPPY_CELLS, GAPPY_CELLS).astype(np.float32)
     grid = Grid(0.0, 50.0, 1.0, 1.0, GAPPY_CELLS, GAPPY_CELLS, geographic_crs())
     write_stack(at("gappy.tif"), grid, months, cells, unit="cm")
-    make_wide(at("wide.tif"), at("wide_target.tif"))
+    make_wide(at("wide.tif"), at("wide_target.tif"), WIDE_CELLS, WIDE_FACTOR, WIDE_MONTHS)
+    make_wide(at("long.tif"), at("long_target.tif"), LONG_CELLS, LONG_FACTOR, LONG_MONTHS)
     template = str(Path(p.fine).parent / "region" / "templates" / "template_fine.tif")
     places, trained = {"aquifers": p.classes, "mask": p.mask}, {"aquifers": p.coarse_classes, "mascons": p.mascons}
     common = {"memory_mb": MEMORY_MB}
@@ -100,25 +103,24 @@ def calls(p: Prepared, folder: Path) -> dict[str, Callable[[int], object]]:
         ),
         "uncertainty": lambda n: uncertainty(gwsa, model, p.fine, at("half.tif"), workers=n, **places, **common),
         "trend": lambda n: trend(gwsa, at("s.tif"), at("p.tif"), classes=at("k.tif"), workers=n),
-        "trendbreak": lambda n: trendbreak(gwsa, "2012", at("b.tif"), at("pb.tif"), workers=n),
+        "trendbreak": lambda n: trendbreak(at("long.tif"), "2010", at("b.tif"), at("pb.tif"), workers=n),
         "seasonality": lambda n: seasonality(gwsa, at("season.tif"), workers=n, **common),
         "droughtindex": lambda n: droughtindex(gwsa, at("drought.tif"), workers=n, **common),
         "attribution": lambda n: attribution(
-            gwsa, p.target, at("r.tif"), at("rs.tif"), at("rp.tif"), workers=n
+            at("long.tif"), at("long_target.tif"), at("r.tif"), at("rs.tif"), at("rp.tif"), workers=n
         ),
         "fillgaps": lambda n: fillgaps(at("gappy.tif"), at("filled.tif"), workers=n),
     }  # fmt: skip
 
 
-def make_wide(fine: str, coarse: str) -> None:
+def make_wide(fine: str, coarse: str, cells: int, factor: int, months: int) -> None:
     """Detail and a coarse field, noise both."""
-    rng, span = np.random.default_rng(0), month_range("2004-01", np.datetime64("2004-01", "M") + WIDE_MONTHS - 1)
-    grid = Grid(70.0, 32.0, 1 / 120, 1 / 120, WIDE_CELLS * WIDE_FACTOR, WIDE_CELLS * WIDE_FACTOR, geographic_crs())
+    rng, span = np.random.default_rng(0), month_range("2004-01", np.datetime64("2004-01", "M") + months - 1)
+    grid = Grid(70.0, 32.0, 1 / 120, 1 / 120, cells * factor, cells * factor, geographic_crs())
     with create_stack(fine, grid, span, metadata={"GWSA_PRESET": "recommended"}, quick=True) as writer:
         for month in range(span.size):
             writer.write(np.round(rng.standard_normal(grid.shape, np.float32), 2), first_band=month)
-    values = rng.normal(scale=5, size=(span.size, WIDE_CELLS, WIDE_CELLS))
-    write_stack(coarse, grid.coarsen(WIDE_FACTOR), span, values)
+    write_stack(coarse, grid.coarsen(factor), span, rng.normal(scale=5, size=(span.size, cells, cells)))
 
 
 def measure(work: Callable[[int], object], rounds: int) -> tuple[float, ...]:
