@@ -12,6 +12,7 @@ from gwsa_qgis.products.sample_netcdf import _NetCDF
 # A sixteenth of the globe's cells of 0.25 degrees; GLDAS has none of Antarctica.
 ROWS, GLDAS_ROWS, COLUMNS, CELL = 180, 150, 360, 0.25
 MASCON = 4
+BLOCKS = (16, 90, 180)  # of GRACE's files, whatever their size
 # so many that the smallest outputs fill GDAL's cache
 GLDAS_MONTHS = np.arange("2004-01", "2005-09", dtype="datetime64[M]")
 GRACE_MONTHS = np.arange("2004-01", "2008-01", dtype="datetime64[M]")
@@ -60,11 +61,17 @@ def _grace(folder: Path, times: int, random: np.random.Generator) -> None:
     jpl = {"title": "JPL GRACE and GRACE-FO MASCON RL06", "institution": "NASA/JPL"}
     with _NetCDF(folder / "grace.nc", jpl | {"time_mean_removed": "2004.000 to 2009.999"}) as file:
         axes = _storage(file, mascons)
-        file.array("uncertainty", axes, _cells(np.abs(mascons)), {"units": "cm"})
+        file.array("uncertainty", axes, _cells(np.abs(mascons)), {"units": "cm"}, blocks=BLOCKS)
         land = _cells(random.random((1, rows, columns)))[0] < 0.4
-        file.array("mascon_ID", axes[1:], _cells(np.arange(1.0, rows * columns + 1).reshape(1, rows, columns))[0], {})
-        file.array("land_mask", axes[1:], land.astype(np.float32), {})
-        file.array("scale_factor", axes[1:], np.where(land, 1.5, -99999.0).astype(np.float32), {})
+        file.array(
+            "mascon_ID",
+            axes[1:],
+            _cells(np.arange(1.0, rows * columns + 1).reshape(1, rows, columns))[0],
+            {},
+            blocks=BLOCKS[1:],
+        )
+        file.array("land_mask", axes[1:], land.astype(np.float32), {}, blocks=BLOCKS[1:])
+        file.array("scale_factor", axes[1:], np.where(land, 1.5, -99999.0).astype(np.float32), {}, blocks=BLOCKS[1:])
     with _NetCDF(folder / "plain.nc", {"title": "water storage"}) as file:
         _storage(file, mascons)
 
@@ -81,5 +88,5 @@ def _storage(file: _NetCDF, mascons: np.ndarray) -> list:
     units = {"units": "days since 2002-01-01T00:00:00Z", "calendar": "gregorian"}
     file.array("time", [time], days + 15, units)
     axes = [time, *_axes(file, (MASCON * mascons.shape[1], MASCON * mascons.shape[2]), CELL, -90.0)]
-    file.array("lwe_thickness", axes, _cells(mascons), {"units": "cm"})
+    file.array("lwe_thickness", axes, _cells(mascons), {"units": "cm"}, blocks=BLOCKS)
     return axes

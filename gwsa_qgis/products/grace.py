@@ -85,7 +85,8 @@ class GriddedFile:
 
     def _cube(self, names: tuple[str, ...]) -> Cube | None:
         found = self._file.find(*names)
-        return Cube(self._file, found) if found in self._file.variables() else None
+        # Opened by itself: HDF5 keeps blocks of what was read, some of a whole map, until a file is closed.
+        return NetcdfFile(self.path).cube(found) if found in self._file.variables() else None
 
     def remarks(self) -> list[Remark]:
         """What the user should know."""

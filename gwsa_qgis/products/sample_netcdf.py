@@ -204,11 +204,18 @@ class _NetCDF:
         return self._root.CreateDimension(name, "", "", size)
 
     def array(
-        self, name: str, dimensions: list, values: np.ndarray, attributes: dict, fill: float | None = None
+        self,
+        name: str,
+        dimensions: list,
+        values: np.ndarray,
+        attributes: dict,
+        fill: float | None = None,
+        blocks: tuple[int, ...] = (),
     ) -> None:
         kinds = {"float32": gdal.GDT_Float32, "float64": gdal.GDT_Float64, "int32": gdal.GDT_Int32}
         kind = gdal.ExtendedDataType.Create(kinds[values.dtype.name])
         options = ["COMPRESS=DEFLATE", "ZLEVEL=1"] if values.ndim > 1 else []
+        options += [f"BLOCKSIZE={','.join(map(str, blocks))}"] if blocks else []
         array = self._root.CreateMDArray(name, dimensions, kind, options)
         if array is None:
             raise OutputNotWritable(f"{self._path} cannot hold the variable {name}", "check the free space")

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from gwsa_qgis.progress import Reporter
+from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.rasters.windows import Window, map_ordered, map_windows, on_cluster
 
 Item = TypeVar("Item")
@@ -98,6 +99,7 @@ class PixelStream:
             if part.last:
                 yield window, out.reshape(self.layers, window.rows, window.columns)
                 out, here = None, 0
+                give_back()
                 done += window.rows * window.columns
             progress((done + here) / area)
 

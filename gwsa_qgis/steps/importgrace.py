@@ -163,10 +163,14 @@ def importgrace(
                 f"{file.path} has no mascon map, and gain factors hide the native mascons",
                 "give MASCON_MAP, or leave GAIN_FACTORS off",
             )
-        give_back()
+        count = 0 if labels is None else int(labels.max())
         with together() as outputs:
             masked = outputs.enter_context(create_raster(land_mask, grid, **MASK_OPTIONS)) if land_mask else None
             labelled = outputs.enter_context(create_raster(mascons, grid, dtype="int32", nodata=0)) if mascons else None
+            if labels is not None:
+                labelled.write(labels)
+                labels = None
+            give_back()
             writer = _create(outputs, output, file, cut, "TWSA", {"GWSA_GAIN_FACTORS": "yes" if gain_factors else ""})
             present, figures = copy_months(file.storage, writer, cut, factor, report.part(0.0, 0.6), gain)
             _check_values(file, figures, bool(unit), report)
@@ -176,9 +180,10 @@ def importgrace(
                 _copy_uncertainty(file, doubt, second, cut, unit, report, gain)
             if masked is not None:
                 masked.write(_land_or_data(land, present, report).astype(np.uint8))
-            if labelled is not None:
-                labels = find_mascons(writer, wanted.size, grid, report) if labels is None else labels
-                labelled.write(labels)
+            if labelled is not None and not count:
+                found = find_mascons(writer, wanted.size, grid, report)
+                labelled.write(found)
+                count = int(found.max())
         report(1.0, f"Written {wanted.size} months to {output}.")
     missing, averaged = (
         tuple(map(str, wanted[at])) for at in (~np.isin(wanted, solutions.months), np.isin(wanted, solutions.doubled))
@@ -192,7 +197,7 @@ def importgrace(
         solutions=solutions.months.size,
         missing=missing,
         averaged=averaged,
-        mascon_count=int(labels.max()) if mascons else 0,
+        mascon_count=count,
         uncertainty=Path(uncertainty) if uncertainty else None,
         product=file.product,
         warnings=tuple(report.warnings),
