@@ -8,7 +8,7 @@ from threading import Lock
 
 # Bytes that pass through windows before what they leave is worth giving back: what is given back has to be fetched again,
 # page by page, which for windows of a few months took a tenth of the time.
-PASSED_THROUGH = 2**29
+PASSED_THROUGH = 2**28
 
 
 @cache

@@ -107,7 +107,8 @@ class FinePass:
 
     def _gather(self, readers: Readers, window: Window, months: int) -> tuple[bool, np.ndarray | None]:
         """Put down the sums of a window; give whether a pixel is used, and the signatures."""
-        self._heap.take_note(4 * window.rows * window.columns * self.files.months.size * self.n_dynamic)
+        layers = self.files.months.size * self.n_dynamic + 2 * self.n_static
+        self._heap.take_note(4 * window.rows * window.columns * layers)
         files, place = self.files, window.coarsened(self.factor).slices
         size = max(months, 1)
         chunks = [slice(k, min(k + size, files.months.size)) for k in range(0, files.months.size, size)]

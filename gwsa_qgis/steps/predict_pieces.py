@@ -171,7 +171,8 @@ class Prediction:
             out[place] = self.trained.predict(table.some_rows(rows), pixels.classes[rows], own)
 
     def _make_pixels(self, window: Window) -> _Pixels:
-        self._heap.take_note(4 * window.rows * window.columns * self.files.months.size * len(self._columns))
+        layers = self.files.months.size * len(self._columns) + 2 * len(self.trained.inputs)
+        self._heap.take_note(4 * window.rows * window.columns * layers)
         with self.readers.borrow() as opened:
             static = opened.static(window)
         unknown = static.wanted & ~np.isin(static.classes, self._known)
