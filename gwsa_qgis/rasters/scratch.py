@@ -167,3 +167,9 @@ def _fill(file: BinaryIO, part: np.ndarray) -> None:
         if not count:
             raise UnreadableInput(f"the scratch file {file.name} was cut short", "run the step again")
         view = view[count:]
+
+
+def read_months_of(file: BinaryIO, months: slice, window: Window) -> np.ndarray:
+    """The next values of a file of bare float32: some months of a window, (n_months, rows, columns)."""
+    shape = (months.stop - months.start, window.rows, window.columns)
+    return np.fromfile(file, np.float32, int(np.prod(shape))).reshape(shape)

@@ -8,13 +8,13 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.journal import Journal, describe_file
 from gwsa_qgis.rasters.raster import RasterWriter
+from gwsa_qgis.rasters.scratch import read_months_of
 from gwsa_qgis.rasters.windows import Window, map_on_cluster, map_ordered
 from gwsa_qgis.steps.model_file import read_model
 from gwsa_qgis.steps.predict_inputs import FineFiles, Readers
@@ -159,13 +159,8 @@ def _fetched(job: PartJob, pieces: Iterable[Piece], workers: int) -> Iterator[tu
         for run, (name, unknown) in zip(runs, found, strict=True):
             with (job.folder / name).open("rb") as file:
                 for (window, chunk), strange in zip(run, unknown, strict=True):
-                    yield _from_file(file, window, chunk), strange
+                    yield read_months_of(file, chunk, window), strange
             (job.folder / name).unlink()
-
-
-def _from_file(file: BinaryIO, window: Window, chunk: slice) -> np.ndarray:
-    shape = (chunk.stop - chunk.start, window.rows, window.columns)
-    return np.fromfile(file, np.float32, int(np.prod(shape))).reshape(shape)
 
 
 def _predicted(prediction: Prediction, pieces: Iterable[Piece], plan: PredictPlan) -> Iterator[tuple[np.ndarray, int]]:
@@ -203,4 +198,4 @@ def _stored(part: Part, path: Path, plan: PredictPlan) -> Iterator[tuple[Window,
     with path.open("rb") as file:
         for window in part.windows:
             for chunk in plan.chunks:
-                yield window, chunk, _from_file(file, window, chunk)
+                yield window, chunk, read_months_of(file, chunk, window)

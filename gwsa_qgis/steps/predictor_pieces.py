@@ -9,13 +9,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from gwsa_qgis.products.cube import split_source
 from gwsa_qgis.products.predictor_input import PredictorInput, open_input
 from gwsa_qgis.rasters.journal import describe_file
+from gwsa_qgis.rasters.scratch import read_months_of
 from gwsa_qgis.rasters.windows import Window, map_on_cluster
 from gwsa_qgis.rasters.writing import telling
 from gwsa_qgis.steps.predictor_windows import Handles, Piece, Target, make_piece
@@ -113,8 +113,8 @@ def make_by_workers(job: PieceJob, tasks: Sequence[Task], workers: int) -> Itera
                 for run, (name, pieces) in zip(runs, found, strict=True):
                     with (job.folder / name).open("rb") as file:
                         for (_, chunk, window), piece in zip(run, pieces, strict=True):
-                            values = _from_file(file, chunk, window)
-                            means = _from_file(file, chunk, window.coarsened(target.factor))
+                            values = read_months_of(file, chunk, window)
+                            means = read_months_of(file, chunk, window.coarsened(target.factor))
                             yield replace(piece, values=values, means=means)
                     (job.folder / name).unlink()
     finally:
@@ -151,8 +151,3 @@ def _rounds(runs: Iterable[list[Task]], fewest: int) -> Iterator[list[list[Task]
 def _values(task: Task) -> int:
     _, chunk, window = task
     return (chunk.stop - chunk.start) * window.rows * window.columns
-
-
-def _from_file(file: BinaryIO, chunk: slice, window: Window) -> np.ndarray:
-    shape = (chunk.stop - chunk.start, window.rows, window.columns)
-    return np.fromfile(file, np.float32, int(np.prod(shape))).reshape(shape)

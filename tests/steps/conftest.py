@@ -1,5 +1,7 @@
 """A small region whose fine groundwater is known, written as the files that training and prediction take."""
 
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,3 +128,26 @@ def trained_models(downscaling_region, tmp_path_factory) -> dict[str, Path]:
             threads=1,
         )
     return {preset: folder / f"{preset}.gwsa" for preset in ("recommended", "published")}
+
+
+@pytest.fixture(scope="module", params=["loky", "dask"])
+def cluster(request):
+    """A backend of two worker processes; gives a function with their numbers."""
+    from gwsa_qgis.rasters.windows import map_on_cluster
+
+    joblib = pytest.importorskip("joblib")
+    if request.param == "loky":
+
+        def slow_pid(_):  # workers do not know this module
+            time.sleep(0.1)  # long enough for both to have some
+            return os.getpid()
+
+        with joblib.parallel_config(backend="loky", n_jobs=2):
+            yield lambda: set(map_on_cluster(slow_pid, range(8), 2))
+        joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+        return
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+    local = distributed.LocalCluster(processes=True, **options)
+    with local, distributed.Client(local) as client, joblib.parallel_config(backend="dask"):
+        yield lambda: set(client.run(os.getpid).values())

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import time
 
 import pytest
 
@@ -13,7 +12,7 @@ from gwsa_qgis.steps import predict_plan, predict_writing
 from gwsa_qgis.steps.predict import predict
 
 pytest.importorskip("xgboost")
-joblib = pytest.importorskip("joblib")
+pytest.importorskip("joblib")
 PRESETS = ("recommended", "published")
 
 
@@ -40,26 +39,6 @@ def by_one(downscaling_region, trained_models, tmp_path_factory):
         run(trained_models[preset], downscaling_region, folder)
         found[preset] = (folder / "p.tif").read_bytes()
     return found
-
-
-@pytest.fixture(scope="module", params=["loky", "dask"])
-def cluster(request):
-    """A backend of two worker processes; gives a function with their numbers."""
-    if request.param == "loky":
-
-        def slow_pid(_):  # workers do not know this module
-            time.sleep(0.1)  # long enough for both to have some
-            return os.getpid()
-
-        with joblib.parallel_config(backend="loky", n_jobs=2):
-            yield lambda: set(map_on_cluster(slow_pid, range(8), 2))
-        joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
-        return
-    distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
-    local = distributed.LocalCluster(processes=True, **options)
-    with local, distributed.Client(local) as client, joblib.parallel_config(backend="dask"):
-        yield lambda: set(client.run(os.getpid).values())
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -13,11 +12,10 @@ from gwsa_qgis.rasters.gdal_setup import gdal
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.raster import write_single
 from gwsa_qgis.rasters.stack import write_stack
-from gwsa_qgis.rasters.windows import map_on_cluster
 from gwsa_qgis.steps import predictor_pieces
 from gwsa_qgis.steps.preparepredictors import preparepredictors
 
-joblib = pytest.importorskip("joblib")
+pytest.importorskip("joblib")
 FINE = Grid(10.0, 50.0, 0.05, 0.05, 160, 120, geographic_crs())
 COARSER = Grid(9.0, 51.0, 0.2, 0.2, 60, 50, geographic_crs())
 FINER = Grid(9.99, 50.01, 0.01, 0.01, 820, 620, geographic_crs())
@@ -100,26 +98,6 @@ def by_one(inputs, tmp_path_factory):
     run(inputs, out)
     assert len(content(out)) == 2 * len(NAMES) + 1
     return content(out)
-
-
-@pytest.fixture(scope="module", params=["loky", "dask"])
-def cluster(request):
-    """A backend of two worker processes; gives a function with their numbers."""
-    if request.param == "loky":
-
-        def slow_pid(_):  # workers do not know this module
-            time.sleep(0.1)  # long enough for both to have some
-            return os.getpid()
-
-        with joblib.parallel_config(backend="loky", n_jobs=2):
-            yield lambda: set(map_on_cluster(slow_pid, range(8), 2))
-        joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
-        return
-    distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
-    local = distributed.LocalCluster(processes=True, **options)
-    with local, distributed.Client(local) as client, joblib.parallel_config(backend="dask"):
-        yield lambda: set(client.run(os.getpid).values())
 
 
 @pytest.fixture

@@ -2,19 +2,17 @@
 
 import os
 import signal
-import time
 
 import numpy as np
 import pytest
 
 from gwsa_qgis.errors import InvalidParameter
-from gwsa_qgis.rasters.windows import map_on_cluster
 from gwsa_qgis.steps import training_folds
 from gwsa_qgis.steps.sample_table import Samples
 from gwsa_qgis.steps.trainmodels import trainmodels
 
 pytest.importorskip("xgboost")
-joblib = pytest.importorskip("joblib")
+pytest.importorskip("joblib")
 PRESETS = ("recommended", "published")
 
 
@@ -36,26 +34,6 @@ def check_same(out, trained_models, preset):
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in whole.glob(f"{preset}*"))
     for path in out.iterdir():
         assert path.read_bytes() == (whole / path.name).read_bytes(), path.name
-
-
-@pytest.fixture(scope="module", params=["loky", "dask"])
-def cluster(request):
-    """A backend of two worker processes; gives a function with their numbers."""
-    if request.param == "loky":
-
-        def slow_pid(_):  # workers do not know this module
-            time.sleep(0.1)  # long enough for both to have some
-            return os.getpid()
-
-        with joblib.parallel_config(backend="loky", n_jobs=2):
-            yield lambda: set(map_on_cluster(slow_pid, range(8), 2))
-        joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
-        return
-    distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
-    local = distributed.LocalCluster(processes=True, **options)
-    with local, distributed.Client(local) as client, joblib.parallel_config(backend="dask"):
-        yield lambda: set(client.run(os.getpid).values())
 
 
 @pytest.mark.parametrize("preset", PRESETS)
