@@ -13,9 +13,9 @@ from gwsa_qgis.products.sample_netcdf import _NetCDF
 ROWS, GLDAS_ROWS, COLUMNS, CELL = 180, 150, 360, 0.25
 MASCON = 4
 BLOCKS = (16, 90, 180)  # of GRACE's files, whatever their size
-# so many that the smallest outputs fill GDAL's cache
+# so many that the smallest outputs fill the caches of GDAL and HDF5
 GLDAS_MONTHS = np.arange("2004-01", "2005-09", dtype="datetime64[M]")
-GRACE_MONTHS = np.arange("2004-01", "2008-01", dtype="datetime64[M]")
+GRACE_MONTHS = np.arange("2004-01", "2012-01", dtype="datetime64[M]")
 FILL = -9999.0
 
 

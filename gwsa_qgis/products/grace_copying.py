@@ -13,7 +13,7 @@ from gwsa_qgis.products.sanity import Figures
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.heap import give_back
-from gwsa_qgis.rasters.raster import RasterWriter, span
+from gwsa_qgis.rasters.raster import TILE, RasterWriter, span
 from gwsa_qgis.rasters.warping import cell_offset
 from gwsa_qgis.rasters.windows import plan_windows
 from gwsa_qgis.science.supports import identical_series_labels
@@ -106,9 +106,7 @@ def copy_months(
     """
     present, figures = np.zeros(cut.grid.shape, bool), StorageFigures()
     row, column = cell_offset(source.grid, cut.grid)
-    # Files that hold each month in one piece are read month by month, chunked ones in windows of all months.
-    count = cut.months.size
-    groups = [[m] for m in range(count)] if source.whole_bands else [list(range(count))]
+    groups = _months_together(cut, source.whole_bands)
     windows = plan_windows(cut.grid, BYTES_PER_VALUE * len(groups[0]), memory_mb=cut.memory_mb)
     done, total = 0, len(groups) * len(windows)
     for group in groups:
@@ -125,6 +123,17 @@ def copy_months(
             done += 1
             report(done / total)
     return present, figures
+
+
+def _months_together(cut: Cut, whole_bands: bool) -> list[list[int]]:
+    """Months that are read at once: one where the file holds each in one piece, otherwise as many as fit with a tile.
+
+    A tile of the output is packed whole: windows that cut it would have it unpacked and packed again, each of them.
+    """
+    tile = min(TILE, cut.grid.rows) * min(TILE, cut.grid.columns)
+    fitting = 1 if whole_bands else max(int(1e6 * cut.memory_mb / (BYTES_PER_VALUE * tile)), 1)
+    starts = range(0, cut.months.size, fitting)
+    return [list(range(first, min(first + fitting, cut.months.size))) for first in starts]
 
 
 def _mean_of_solutions(source: MonthlySource, times: list[np.ndarray], rows: slice, columns: slice) -> np.ndarray:

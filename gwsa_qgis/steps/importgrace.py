@@ -154,7 +154,8 @@ def importgrace(
         grid = _crop(file.storage.grid, extent, file.path)
         cut = Cut(grid, wanted, solutions, memory_mb)
         _tell(report, file, cut)
-        doubt = _uncertainty(file, grid) if uncertainty else None
+        if uncertainty:
+            _uncertainty(file, grid)
         land = read_land(file, land_mask_file, grid) if land_mask else None
         labels = read_mascons(file, mascon_map, grid, solutions, wanted, report) if mascons else None
         gain = read_gain(file, gain_file, grid, report) if gain_factors else None
@@ -163,28 +164,29 @@ def importgrace(
                 f"{file.path} has no mascon map, and gain factors hide the native mascons",
                 "give MASCON_MAP, or leave GAIN_FACTORS off",
             )
-        count = 0 if labels is None else int(labels.max())
-        with together() as outputs:
-            masked = outputs.enter_context(create_raster(land_mask, grid, **MASK_OPTIONS)) if land_mask else None
-            labelled = outputs.enter_context(create_raster(mascons, grid, dtype="int32", nodata=0)) if mascons else None
-            if labels is not None:
-                labelled.write(labels)
-                labels = None
-            give_back()
-            writer = _create(outputs, output, file, cut, "TWSA", {"GWSA_GAIN_FACTORS": "yes" if gain_factors else ""})
-            present, figures = copy_months(file.storage, writer, cut, factor, report.part(0.0, 0.6), gain)
-            _check_values(file, figures, bool(unit), report)
-            if doubt is not None:
-                tags = {"GWSA_UNCERTAINTY": file.uncertainty_level}
-                second = _create(outputs, uncertainty, file, cut, "TWSA uncertainty", tags)
-                _copy_uncertainty(file, doubt, second, cut, unit, report, gain)
-            if masked is not None:
-                masked.write(_land_or_data(land, present, report).astype(np.uint8))
-            if labelled is not None and not count:
-                found = find_mascons(writer, wanted.size, grid, report)
-                labelled.write(found)
-                count = int(found.max())
-        report(1.0, f"Written {wanted.size} months to {output}.")
+    count = 0 if labels is None else int(labels.max())
+    # Opened again: of each map that was read HDF5 keeps the whole until its file is closed.
+    with open_grace(input, variable, cell_size) as file, together() as outputs:
+        masked = outputs.enter_context(create_raster(land_mask, grid, **MASK_OPTIONS)) if land_mask else None
+        labelled = outputs.enter_context(create_raster(mascons, grid, dtype="int32", nodata=0)) if mascons else None
+        if labels is not None:
+            labelled.write(labels)
+            labels = None
+        give_back()
+        writer = _create(outputs, output, file, cut, "TWSA", {"GWSA_GAIN_FACTORS": "yes" if gain_factors else ""})
+        present, figures = copy_months(file.storage, writer, cut, factor, report.part(0.0, 0.6), gain)
+        _check_values(file, figures, bool(unit), report)
+        if uncertainty:
+            tags = {"GWSA_UNCERTAINTY": file.uncertainty_level}
+            second = _create(outputs, uncertainty, file, cut, "TWSA uncertainty", tags)
+            _copy_uncertainty(file, _uncertainty(file, grid), second, cut, unit, report, gain)
+        if masked is not None:
+            masked.write(_land_or_data(land, present, report).astype(np.uint8))
+        if labelled is not None and not count:
+            found = find_mascons(writer, wanted.size, grid, report)
+            labelled.write(found)
+            count = int(found.max())
+    report(1.0, f"Written {wanted.size} months to {output}.")
     missing, averaged = (
         tuple(map(str, wanted[at])) for at in (~np.isin(wanted, solutions.months), np.isin(wanted, solutions.doubled))
     )
