@@ -5,6 +5,8 @@ SHELL := /bin/sh
 	styles models pictures docs translations screenshots resources clean
 
 BIN := .venv/bin
+# Tests run in as many processes as there are cores, up to four; those of a file stay together, as they share what it makes.
+SPREAD := -n logical --maxprocesses 4 --dist loadfile
 export QT_QPA_PLATFORM ?= offscreen
 export QGIS_PLUGINPATH := $(CURDIR)/build/plugins
 export QGIS_CUSTOM_CONFIG_PATH := $(CURDIR)/build/profile
@@ -23,10 +25,10 @@ demo: install ## make the sample region, run the complete chain and the trend mo
 	@$(BIN)/python scripts/demo.py
 
 test: install ## run the tests
-	@$(BIN)/pytest -m "not long"
+	@$(BIN)/pytest -m "not long" $(SPREAD)
 
 test-long: install ## run the slow tests too
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(SPREAD)
 
 test-next: ## run the tests on the QGIS of Debian sid, in a Debian of its own (root; fetches 1 GB)
 	@sh scripts/test_next.sh

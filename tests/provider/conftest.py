@@ -32,9 +32,10 @@ def provider(qgis_app, qgis_processing):
 def qgis_process(provider) -> Callable[..., subprocess.CompletedProcess]:
     """Call qgis_process, in the profile of its own in which the plugin was built."""
     command = shutil.which("qgis_process")
+    profile = os.environ.get("QGIS_CUSTOM_CONFIG_PATH", str(ROOT / "build" / "profile"))
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")} | {
         "QGIS_PLUGINPATH": str(ROOT / "build" / "plugins"),
-        "QGIS_CUSTOM_CONFIG_PATH": str(ROOT / "build" / "profile"),
+        "QGIS_CUSTOM_CONFIG_PATH": profile,
         "QT_QPA_PLATFORM": "offscreen",
     }
     subprocess.run([command, "plugins", "enable", "gwsa_qgis"], env=environment, capture_output=True)
