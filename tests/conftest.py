@@ -1,7 +1,6 @@
 """Fixtures that all tests share."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -9,19 +8,6 @@ import numpy as np
 import pytest
 
 ENDED = pytest.StashKey[int]()
-
-
-def _profile_apart() -> None:
-    """Give each of several processes (pytest-xdist) a copy of the QGIS profile: they would write the same files."""
-    worker, profile = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("QGIS_CUSTOM_CONFIG_PATH")
-    if worker and profile and not profile.endswith(worker):
-        own = Path(f"{profile}-{worker}")
-        shutil.rmtree(own, ignore_errors=True)
-        shutil.copytree(profile, own)
-        os.environ["QGIS_CUSTOM_CONFIG_PATH"] = str(own)
-
-
-_profile_apart()
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -1,4 +1,8 @@
-"""Work that goes on where it was interrupted: a folder beside the output with a record of what is finished."""
+"""Work that goes on where it was interrupted: a folder beside the output with a record of what is finished.
+
+The record has a line of JSON for the fingerprint, and one for each piece that was finished. What a killed process left of
+a line does not count.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import platform
 import shutil
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +23,8 @@ from gwsa_qgis.rasters.processes import is_running
 from gwsa_qgis.rasters.writing import apart, make_folder, marked, remove, telling, write_text
 
 SUFFIX = ".gwsa-part"
-RECORD, LOCK = "journal.json", "lock"
-FORMAT = 1
+RECORD, LOCK = "journal.jsonl", "lock"
+FORMAT = 2
 BYTES_AT_ONCE = 2**22
 MOST_NAMED = 30
 # A lock is made empty and then signed; one that stays unsigned was left by a process that died in between.
@@ -40,18 +44,19 @@ class Journal:
     """
 
     def __init__(self, folder: Path, fingerprint: Mapping[str, object]) -> None:
-        self.folder = folder
+        self.folder, self._record = folder, folder / RECORD
         self._fingerprint = _as_json(fingerprint)
         self._finished: dict[str, dict] = {}
 
     @property
-    def finished(self) -> list[str]:
-        """Names of what is finished."""
-        return list(self._finished)
+    def finished(self) -> Collection[str]:
+        """Names of what is finished, in that order."""
+        return self._finished.keys()
 
     def forget(self) -> None:
         """Take nothing as finished, so that nothing is kept."""
         self._finished.clear()
+        remove(self._record)
 
     def facts(self, name: str) -> dict:
         """What was noted when `name` was finished."""
@@ -60,22 +65,37 @@ class Journal:
     def finish(self, name: str, files: Sequence[Path], facts: Mapping[str, object]) -> None:
         """Record that the files of `name` are whole, with facts (numbers and texts) to be had again."""
         found = {file.relative_to(self.folder).as_posix(): _describe(file) for file in files}
-        self._finished[name] = _as_json({"files": found, "facts": dict(facts)})
-        record = {"format": FORMAT, "fingerprint": self._fingerprint, "finished": self._finished}
+        entry = self._finished[name] = _as_json({"files": found, "facts": dict(facts)})
+        if self._record.exists():
+            self._append(_line({"name": name} | entry))
+        else:
+            self._write()
+
+    def _write(self) -> None:
+        """Write the record anew."""
+        lines = [{"format": FORMAT, "fingerprint": self._fingerprint}]
+        lines += [{"name": name} | entry for name, entry in self._finished.items()]
         with apart():
-            write_text(self.folder / RECORD, json.dumps(record, indent=1))
+            write_text(self._record, "".join(map(_line, lines)))
+
+    def _append(self, line: str) -> None:
+        """Add a line to the record, or nothing."""
+        before = self._record.stat().st_size
+        with telling(self._record):
+            try:
+                with self._record.open("a", encoding="utf-8", newline="\n") as file:
+                    file.write(line)
+            except OSError:
+                os.truncate(self._record, before)
+                raise
 
     def take_up(self, report: Reporter) -> None:
         """Take over what an earlier run finished, and remove everything else from the folder."""
-        record = self.folder / RECORD
-        if record.exists():
+        if self._record.exists():
             try:
-                earlier = json.loads(record.read_text(encoding="utf-8"))
-                fingerprint, finished = earlier["fingerprint"], dict(earlier["finished"])
-                if earlier["format"] != FORMAT or not all(_is_entry(entry) for entry in finished.values()):
-                    raise ValueError(earlier["format"])
+                fingerprint, finished = _read(self._record)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                report.warn(f"The journal of an interrupted run ({record}) is damaged: starting afresh.")
+                report.warn(f"The journal of an interrupted run ({self._record}) is damaged: starting afresh.")
             else:
                 changed = _differences(fingerprint, self._fingerprint)
                 if changed:
@@ -85,7 +105,10 @@ class Journal:
                 else:
                     self._keep_whole(finished, report)
         keep = {file for entry in self._finished.values() for file in entry["files"]}
-        self._clear(keep | ({RECORD} if self._finished else set()))
+        if self._finished:
+            self._write()
+            keep.add(RECORD)
+        self._clear(keep)
 
     def _keep_whole(self, finished: dict[str, dict], report: Reporter) -> None:
         for name, entry in finished.items():
@@ -167,6 +190,19 @@ def describe_file(path: str | Path) -> dict[str, object]:
 def _as_json(value: object) -> object:
     """The value as it comes back from a file."""
     return json.loads(json.dumps(value))
+
+
+def _line(value: object) -> str:
+    return json.dumps(value) + "\n"
+
+
+def _read(record: Path) -> tuple[object, dict[str, dict]]:
+    """Fingerprint of a record, and what is finished by name; raises what comes of a damaged one."""
+    lines = record.read_text(encoding="utf-8").split("\n")[:-1]  # the last is empty, or was not finished
+    head, *entries = [json.loads(line) for line in lines]
+    if head["format"] != FORMAT or not all(_is_entry(entry) for entry in entries):
+        raise ValueError(head["format"])
+    return head["fingerprint"], {str(entry.pop("name")): entry for entry in entries}
 
 
 def _is_entry(entry: object) -> bool:

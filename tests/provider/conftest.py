@@ -29,13 +29,14 @@ def provider(qgis_app, qgis_processing):
 
 
 @pytest.fixture(scope="session")
-def qgis_process(provider) -> Callable[..., subprocess.CompletedProcess]:
-    """Call qgis_process, in the profile of its own in which the plugin was built."""
+def qgis_process(provider, tmp_path_factory) -> Callable[..., subprocess.CompletedProcess]:
+    """Call qgis_process, in a copy of the profile in which the plugin was built: other tests may run beside these."""
     command = shutil.which("qgis_process")
-    profile = os.environ.get("QGIS_CUSTOM_CONFIG_PATH", str(ROOT / "build" / "profile"))
+    profile = tmp_path_factory.mktemp("profile")
+    shutil.copytree(ROOT / "build" / "profile", profile, dirs_exist_ok=True)
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")} | {
         "QGIS_PLUGINPATH": str(ROOT / "build" / "plugins"),
-        "QGIS_CUSTOM_CONFIG_PATH": profile,
+        "QGIS_CUSTOM_CONFIG_PATH": str(profile),
         "QT_QPA_PLATFORM": "offscreen",
     }
     subprocess.run([command, "plugins", "enable", "gwsa_qgis"], env=environment, capture_output=True)

@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from gwsa_qgis.errors import OutputNotWritable
@@ -61,7 +62,7 @@ def test_finished_work_is_taken_over_and_half_work_removed(place, folder):
 def test_half_work_is_gone_before_the_next_run_works(place, folder):
     work(place, ["pre"])
     with journalled(place, PRINT, Reporter()) as journal:
-        assert sorted(p.name for p in journal.folder.rglob("*")) == ["journal.json", "lock", "pre.bin", "sub"]
+        assert sorted(p.name for p in journal.folder.rglob("*")) == ["journal.jsonl", "lock", "pre.bin", "sub"]
 
 
 def test_nothing_is_left_when_nothing_was_finished(place, folder):
@@ -103,40 +104,83 @@ def test_damaged_files_are_made_again(place, folder, damage):
 
 
 def damaged_journals(text):
-    record = json.loads(text)
-    yield text[: len(text) // 2]
+    head, entry = (json.loads(line) for line in text.splitlines())
+    yield text.splitlines()[0]
+    yield text[10:]
+    yield text.replace("files", "files\n")
     yield ""
     yield "[]"
     yield "null"
     yield "\x00\xff"
     yield "[" * 100_000
-    yield json.dumps({**record, "format": 99})
-    yield json.dumps({**record, "finished": {"pre": {"files": {"a": {}}, "facts": {}}}})
-    yield json.dumps({**record, "finished": {"pre": {"files": ["a"], "facts": {}}}})
-    yield json.dumps({**record, "finished": ["pre"]})
-    yield json.dumps({"format": 1})
+    yield "null\n"
+    yield "[" * 100_000 + "\n"
+    for bad in (
+        [{**head, "format": 99}, entry],
+        [{"format": head["format"]}, entry],
+        [head, {**entry, "files": {"a": {}}}],
+        [head, {**entry, "files": ["a"]}],
+        [head, {"files": {}, "facts": {}}],
+        [head, ["pre"]],
+        [head, "pre"],
+    ):
+        yield "".join(json.dumps(line) + "\n" for line in bad)
 
 
 def test_a_damaged_journal_starts_afresh_with_a_warning(place, folder):
     work(place, ["pre"])
-    text = (folder / "journal.json").read_text()
+    text = (folder / "journal.jsonl").read_text()
     for damaged in damaged_journals(text):
         work(place, ["pre"])
-        (folder / "journal.json").write_text(damaged)
+        (folder / "journal.jsonl").write_text(damaged)
         before, messages = work(place, [])
         assert before == {}, damaged[:80]
         assert any(m.startswith("Warning:") and "journal" in m and "afresh" in m for m in messages), damaged[:80]
         assert not folder.exists()
 
 
+def test_a_line_that_was_not_finished_does_not_count(place, folder):
+    work(place, ["pre"])
+    whole = (folder / "journal.jsonl").read_text()
+    work(place, ["tas"])
+    text = (folder / "journal.jsonl").read_text()
+    assert text.startswith(whole)
+    for length in range(len(whole), len(text)):
+        work(place, ["pre", "tas"])
+        (folder / "journal.jsonl").write_text(text[:length])
+        before, messages = work(place, ["et"])
+        assert list(before) == ["pre"] and not any("damaged" in message for message in messages)
+        assert list(work(place, [], stop=False)[0]) == ["pre", "et"]
+
+
+def test_each_piece_adds_a_line_of_its_own(place, folder):
+    """Otherwise a journal of many pieces would be written as many times."""
+    sizes = []
+    with journalled(place, PRINT, Reporter()) as journal:
+        for number in range(200):
+            journal.finish(f"{number:03}", [], {"mean": 0.1})
+            sizes.append((folder / "journal.jsonl").stat().st_size)
+        kept = (folder / "journal.jsonl").stat().st_ino
+        journal.finish("again", [], {})
+        journal.finish("000", [], {"mean": 0.2})
+        assert (folder / "journal.jsonl").stat().st_ino == kept
+    assert len(set(np.diff(sizes))) == 1
+
+
+def test_the_last_line_of_a_piece_counts(place):
+    with pytest.raises(Interrupted), journalled(place, PRINT, Reporter()) as journal:
+        journal.finish("model", [], {"folds": 1})
+        journal.finish("model", [], {"folds": 2})
+        raise Interrupted
+    assert work(place, [])[0] == {"model": {"folds": 2}}
+
+
 def test_a_journal_cannot_name_files_elsewhere(place, folder, tmp_path):
     work(place, ["pre"])
     outside = tmp_path / "outside.bin"
     outside.write_bytes((folder / "sub" / "pre.bin").read_bytes())
-    record = json.loads((folder / "journal.json").read_text())
-    files = record["finished"]["pre"]["files"]
-    files["../outside.bin"] = files.pop("sub/pre.bin")
-    (folder / "journal.json").write_text(json.dumps(record))
+    text = (folder / "journal.jsonl").read_text()
+    (folder / "journal.jsonl").write_text(text.replace("sub/pre.bin", "../outside.bin"))
     before, _ = work(place, [])
     assert before == {} and outside.exists()
 

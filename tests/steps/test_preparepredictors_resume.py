@@ -171,7 +171,7 @@ def test_killed_between_two_calls(inputs, undisturbed, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     process = subprocess.Popen([sys.executable, "-c", KILLED, inputs, out, "0", ",".join(NAMES)])
-    journal = out / ".fine.gwsa-part" / "journal.json"
+    journal = out / ".fine.gwsa-part" / "journal.jsonl"
     for _ in range(2000):
         if journal.exists() or process.poll() is not None:
             break
@@ -191,7 +191,7 @@ def interrupted(inputs, out, **options):
 
     with pytest.raises(Stopped):
         run(inputs, out, progress=progress, **options)
-    assert (out / ".fine.gwsa-part" / "journal.json").exists()
+    assert (out / ".fine.gwsa-part" / "journal.jsonl").exists()
 
 
 @pytest.mark.parametrize("change", ["hole distance", "mask", "month", "memory", "input"])
