@@ -49,6 +49,7 @@ def calls(p: Prepared, folder: Path) -> dict[str, Callable[[int], object]]:
     """Steps as functions of the number of workers, in the order of the chain."""
     from gwsa_qgis.steps.accumulate import accumulate
     from gwsa_qgis.steps.attribution import attribution
+    from gwsa_qgis.steps.consistency import consistency
     from gwsa_qgis.steps.correctresiduals import correctresiduals
     from gwsa_qgis.steps.droughtindex import droughtindex
     from gwsa_qgis.steps.fillgaps import fillgaps
@@ -102,6 +103,7 @@ def calls(p: Prepared, folder: Path) -> dict[str, Callable[[int], object]]:
             at("wide.tif"), at("wide_target.tif"), at("wide_closed.tif"), workers=n, **common
         ),
         "uncertainty": lambda n: uncertainty(gwsa, model, p.fine, at("half.tif"), workers=n, **places, **common),
+        "consistency": lambda n: consistency(gwsa, p.target, metrics=at("c.csv"), workers=n, **common),
         "trend": lambda n: trend(gwsa, at("s.tif"), at("p.tif"), classes=at("k.tif"), workers=n),
         "trendbreak": lambda n: trendbreak(at("long.tif"), "2010", at("b.tif"), at("pb.tif"), workers=n),
         "seasonality": lambda n: seasonality(gwsa, at("season.tif"), workers=n, **common),

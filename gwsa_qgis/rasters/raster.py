@@ -19,6 +19,7 @@ from gwsa_qgis.rasters.tiff_check import missing_bytes
 from gwsa_qgis.rasters.writing import replacing, require_space
 
 TILE = 256
+TILES_TAKEN_OVER = (64, 1024)  # sides of an input's tiles that windows and outputs may have
 EVERYTHING = slice(None)
 SIGNS_OF_DAMAGE = ("IO error", "apparently corrupt", "Truncating the value")
 
@@ -97,6 +98,15 @@ class Raster:
     def dataset(self) -> gdal.Dataset:
         """The open GDAL dataset."""
         return self._dataset
+
+    @property
+    def tile(self) -> int:
+        """Side of the file's tiles where they are squares of a fair size, otherwise the usual one."""
+        columns, rows = self._dataset.GetRasterBand(1).GetBlockSize()
+        side = max(columns, rows)
+        square = columns == rows or max(self.grid.shape) <= side
+        least, most = TILES_TAKEN_OVER
+        return side if square and side % 16 == 0 and least <= side <= most else TILE
 
     def metadata(self, domain: str = "") -> dict[str, str]:
         """Metadata of the file."""

@@ -84,7 +84,12 @@ def square_windows(grid: Grid, side: int) -> list[Window]:
 
 
 def plan_windows(
-    grid: Grid, bytes_per_cell: float, *, memory_mb: float = DEFAULT_MEMORY_MB, multiple: int = 1
+    grid: Grid,
+    bytes_per_cell: float,
+    *,
+    memory_mb: float = DEFAULT_MEMORY_MB,
+    multiple: int = 1,
+    tile: int = TILE,
 ) -> list[Window]:
     """Cut a grid into windows, each within the memory budget.
 
@@ -96,6 +101,8 @@ def plan_windows(
         Budget in MB.
     multiple : int
         Window edges fall on multiples of this (the factor between fine and coarse cells).
+    tile : int
+        Side of the tiles of what is read or written.
 
     Notes
     -----
@@ -115,32 +122,32 @@ def plan_windows(
             f"the memory budget of {memory_mb:g} MB does not hold one block of {multiple} x {multiple} cells",
             f"give at least {needed} MB",
         )
-    rows, columns = _window_size(grid, budget, multiple)
+    rows, columns = _window_size(grid, budget, multiple, tile)
     windows = [
         Window(row, column, min(rows, grid.rows - row), min(columns, grid.columns - column))
         for row in range(0, grid.rows, rows)
         for column in range(0, grid.columns, columns)
     ]
-    return sorted(windows, key=lambda one: (one.row // TILE, one.column // TILE, one.row, one.column))
+    return sorted(windows, key=lambda one: (one.row // tile, one.column // tile, one.row, one.column))
 
 
-def _window_size(grid: Grid, budget: float, multiple: int) -> tuple[int, int]:
+def _window_size(grid: Grid, budget: float, multiple: int, tile: int) -> tuple[int, int]:
     """Rows and columns of the largest window: whole strips where they fit, tiles, or blocks of tiles otherwise."""
-    side = math.lcm(TILE, multiple)
+    side = math.lcm(tile, multiple)
     step = side if side * side <= budget else multiple
     strip_columns = math.ceil(grid.columns / step) * step
     rows = int(budget // strip_columns) // step * step
-    if rows >= min(TILE, grid.rows):
+    if rows >= min(tile, grid.rows):
         return rows, strip_columns
     if step == side:
         return step, int(budget // step) // step * step
-    return _block_size(grid, budget, multiple)
+    return _block_size(grid, budget, multiple, tile)
 
 
-def _block_size(grid: Grid, budget: float, multiple: int) -> tuple[int, int]:
+def _block_size(grid: Grid, budget: float, multiple: int, tile: int) -> tuple[int, int]:
     """Rows and columns of a block that is nearly a square, and an even share of a tile where `multiple` allows."""
-    if TILE % multiple == 0:
-        sides = [multiple << power for power in range((TILE // multiple).bit_length())]
+    if tile % multiple == 0:
+        sides = [side for side in range(multiple, tile + 1, multiple) if tile % side == 0]
         fitting = [(rows, columns) for columns in sides for rows in sides if rows <= columns]
         return max((one for one in fitting if one[0] * one[1] <= budget), key=lambda one: (one[0] * one[1], one[0]))
     columns = int(math.sqrt(budget)) // multiple * multiple

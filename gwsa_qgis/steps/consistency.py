@@ -26,8 +26,8 @@ from gwsa_qgis.science.scores import Scores, score
 from gwsa_qgis.science.supports import compact_labels, support_sums
 from gwsa_qgis.steps.text_outputs import stage_text
 
-# float32 as read, its float64 weights and products in block means.
-BYTES_PER_VALUE = 4 + 4 * 8
+# float32 as read; of a pixel what one month of it takes; of a coarse cell its two values in each month, and copies of them.
+BYTES_PER_VALUE, BYTES_PER_PIXEL, BYTES_PER_CELL_MONTH = 4, 16, 48
 # Panels of the paper's Fig. 3, by WHYMAP HYGEO2 class.
 PANELS = (
     ("Major groundwater basins (11-15)", range(11, 16)),
@@ -100,7 +100,7 @@ def consistency(
     say = Reporter(progress)
     with MonthlyStack(fine) as fine_stack, MonthlyStack(coarse) as coarse_stack:
         months = common_months([fine_stack, coarse_stack])
-        grid, coarse_grid = fine_stack.grid, coarse_stack.grid
+        grid, coarse_grid, tile = fine_stack.grid, coarse_stack.grid, fine_stack.tile
         factor = grid.factor_to(coarse_grid, f"the fine map {fine}", f"the coarse field {coarse}")
     say.say(f"{describe_months(months)} in both; {factor} x {factor} fine cells in a coarse one")
     classes, numbers = _read_classes(aquifers, grid, coarse_grid, factor)
@@ -112,12 +112,17 @@ def consistency(
         with MonthlyStack(fine) as fine_stack, MonthlyStack(coarse) as coarse_stack:
             values = fine_stack.read_months(months, *window.slices)
             weights = fine_stack.grid.row_weights()[window.row_slice]
-            used = np.isfinite(values).any(axis=0).astype(float)
-            area = block_means(used, factor, weights) * weights.reshape(-1, factor).sum(axis=1)[:, None]
+            used = np.zeros(values.shape[1:], bool)
+            for month in values:
+                used |= np.isfinite(month)
+            area = (
+                block_means(used.astype(np.float32), factor, weights) * weights.reshape(-1, factor).sum(axis=1)[:, None]
+            )
             return block_means(values, factor, weights), coarse_stack.read_months(months, *inner.slices), area
 
-    bytes_per_cell = BYTES_PER_VALUE * months.size * LANES
-    windows = plan_windows(grid, bytes_per_cell, memory_mb=memory_mb, multiple=factor)
+    per_month = BYTES_PER_VALUE + BYTES_PER_CELL_MONTH / factor**2
+    bytes_per_cell = LANES * (months.size * per_month + BYTES_PER_PIXEL)
+    windows = plan_windows(grid, bytes_per_cell, memory_mb=memory_mb, multiple=factor, tile=tile)
     for window, found in map_windows(means, windows, workers=workers, progress=say, message="Cell means"):
         estimate, actual, area = found
         gathered.add(window.coarsened(factor), actual, estimate, area)

@@ -22,7 +22,6 @@ from gwsa_qgis.rasters.windows import Window
 from gwsa_qgis.science.signatures import signature_names
 
 SIGNATURES = "signatures.raw"
-SIDES = (64, 1024)  # of tiles that are taken over from the inputs
 
 
 @dataclass(frozen=True)
@@ -108,16 +107,8 @@ def tile_of(predictors: PredictorSet, names: Sequence[str]) -> int:
     for name in names:
         if predictors.is_dynamic(name):
             with Raster(predictors.path(name)) as raster:
-                return tile_of_raster(raster)
+                return raster.tile
     return TILE
-
-
-def tile_of_raster(raster: Raster) -> int:
-    """Side of a file's tiles where they are squares of a fair size, otherwise the usual one."""
-    columns, rows = raster.dataset.GetRasterBand(1).GetBlockSize()
-    side = max(columns, rows)
-    square = columns == rows or max(raster.grid.shape) <= side
-    return side if square and side % 16 == 0 and SIDES[0] <= side <= SIDES[1] else TILE
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from gwsa_qgis.steps.calibration import Calibration, read_calibration
 from gwsa_qgis.steps.cell_errors import ErrorFiles
 from gwsa_qgis.steps.likeness import spread_months
 from gwsa_qgis.steps.model_file import REMEDY, ModelFile
-from gwsa_qgis.steps.predict_inputs import FineFiles, tile_of, tile_of_raster
+from gwsa_qgis.steps.predict_inputs import FineFiles, tile_of
 from gwsa_qgis.steps.storage_units import to_centimetres
 from gwsa_qgis.steps.support_map import SupportMap
 from gwsa_qgis.steps.surrounding import support_of
@@ -126,7 +126,7 @@ def open_job(
         filled = stack.filled[stack.positions(months)]
         return UncertaintyJob(
             Path(gwsa), detail, fine_files, months, filled, stack.baseline, to_cm, support, factor, calibration, level,
-            preset, tile_of_raster(stack),
+            preset, stack.tile,
         )  # fmt: skip
 
 

@@ -45,6 +45,18 @@ def test_windows_smaller_than_a_tile_cut_it_into_few_parts(multiple, most):
     assert reads.max() <= most
 
 
+@pytest.mark.parametrize(("cells", "most"), [(60_000, 1), (17_000, 4)])
+def test_windows_follow_the_tiles_of_a_file(cells, most):
+    """Tiles of whole coarse cells, as prediction writes them: none is read by a window beside its own, or by few."""
+    grid, reads = Grid(0, 0, 1, 1, 2000, 1000), np.zeros((5, 9), int)
+    for window in plan_windows(grid, 1e6 / cells, memory_mb=1, multiple=20, tile=240):
+        assert window.rows * window.columns <= cells and window.row % 20 == window.column % 20 == 0
+        first, last = window.row // 240, (window.row + window.rows - 1) // 240
+        left, right = window.column // 240, (window.column + window.columns - 1) // 240
+        reads[first : last + 1, left : right + 1] += 1
+    assert reads.min() == 1 and reads.max() <= most
+
+
 def test_a_budget_below_one_block_is_refused():
     with pytest.raises(InvalidParameter, match="at least 9 MB"):
         plan_windows(Grid(0, 0, 1, 1, 90, 90), 10_000, memory_mb=1, multiple=30)
