@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from osgeo import gdal, ogr, osr
 
@@ -17,4 +19,19 @@ osr.UseExceptions()
 if "qgis.core" not in sys.modules and "GDAL_CACHEMAX" not in os.environ:
     gdal.SetCacheMax(min(gdal.GetCacheMax(), CACHE_BYTES))
 
-__all__ = ["gdal", "ogr", "osr"]
+__all__ = ["gdal", "ogr", "one_unpacking_thread", "osr"]
+
+
+@contextmanager
+def one_unpacking_thread() -> Iterator[None]:
+    """Let files that are opened within be unpacked by the thread that reads them, whatever ``GDAL_NUM_THREADS`` says.
+
+    Windows are read by several threads anyway; and GDAL before 3.7.3 (issue 8470) waits for ever for its own threads when
+    they unpack several tiles while those of another file wait to be packed.
+    """
+    usual = gdal.GetThreadLocalConfigOption("GDAL_NUM_THREADS")
+    gdal.SetThreadLocalConfigOption("GDAL_NUM_THREADS", "1")
+    try:
+        yield
+    finally:
+        gdal.SetThreadLocalConfigOption("GDAL_NUM_THREADS", usual)

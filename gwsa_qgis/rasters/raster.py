@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from gwsa_qgis.errors import GwsaError, OutputNotWritable, UnreadableInput, reason_of
-from gwsa_qgis.rasters.gdal_setup import gdal
+from gwsa_qgis.rasters.gdal_setup import gdal, one_unpacking_thread
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.tiff_check import missing_bytes
 from gwsa_qgis.rasters.writing import replacing, require_space
@@ -38,7 +38,8 @@ def open_dataset(path: str | Path) -> gdal.Dataset:
     # GDAL gives no arguments where its message is no text, as when it repeats what a damaged file says.
     gdal.PushErrorHandler(lambda *message: warnings.append(message[-1] if message else ""))
     try:
-        dataset = gdal.OpenEx(text, gdal.OF_RASTER | gdal.OF_READONLY)
+        with one_unpacking_thread():
+            dataset = gdal.OpenEx(text, gdal.OF_RASTER | gdal.OF_READONLY)
         # georeference and metadata are read when they are first asked for
         dataset.GetGeoTransform(), dataset.GetProjection(), dataset.GetMetadata()
     except (RuntimeError, SystemError) as error:
@@ -183,6 +184,12 @@ def read_single(path: str | Path, grid: Grid | None = None, name: str = "the ras
         return raster.read(bands=[0])[0], raster.grid
 
 
+def _cut(start: int, length: int, tile: int) -> list[tuple[int, int]]:
+    """Offsets and counts of the parts of a line that lie in one tile each."""
+    edges = [start, *range((start // tile + 1) * tile, start + length, tile), start + length]
+    return [(first, last - first) for first, last in zip(edges, edges[1:], strict=False)]
+
+
 class RasterWriter:
     """Writes windows of a tiled, compressed GeoTIFF; made by `create_raster`."""
 
@@ -232,8 +239,18 @@ class RasterWriter:
         (self.write_tiles if whole else self.write)(values, row, column, first_band)
 
     def read(self, row: int, column: int, rows: int, columns: int, band: int = 0) -> np.ndarray:
-        """A window of a band (from 0) that was written, (rows, columns), as the file has it."""
-        return self.dataset.GetRasterBand(band + 1).ReadAsArray(column, row, columns, rows)
+        """A window of a band (from 0) that was written, (rows, columns), as the file has it.
+
+        Tile by tile: GDAL before 3.7.3 (issue 8470) waits for ever for its threads when they unpack several tiles of a
+        file while others of it wait to be packed.
+        """
+        source = self.dataset.GetRasterBand(band + 1)
+        width, height = source.GetBlockSize()
+        lines = [
+            [source.ReadAsArray(left, top, wide, high) for left, wide in _cut(column, columns, width)]
+            for top, high in _cut(row, rows, height)
+        ]
+        return np.block(lines)
 
     def close(self) -> None:
         """Flush and let go; raises RuntimeError when the disk did not take it."""
@@ -300,9 +317,8 @@ def create_raster(
         f"BLOCKYSIZE={height}",
         "BIGTIFF=IF_SAFER",
         "INTERLEAVE=BAND",
+        f"NUM_THREADS={threads or 'ALL_CPUS'}",
     ]
-    if threads != 1:
-        options.append(f"NUM_THREADS={threads or 'ALL_CPUS'}")
     if compress and quick:
         options += quick_compression()
     elif compress:
