@@ -6,7 +6,8 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 # Tests run in as many processes as there are cores, up to four; those of a file stay together, as they share what it makes.
-SPREAD := -n logical --maxprocesses 4 --dist loadfile
+# Threads of OpenMP (XGBoost) that wait would otherwise keep their cores from the tests beside.
+PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 export QT_QPA_PLATFORM ?= offscreen
 export QGIS_PLUGINPATH := $(CURDIR)/build/plugins
 export QGIS_CUSTOM_CONFIG_PATH := $(CURDIR)/build/profile
@@ -25,10 +26,10 @@ demo: install ## make the sample region, run the complete chain and the trend mo
 	@$(BIN)/python scripts/demo.py
 
 test: install ## run the tests
-	@$(BIN)/pytest -m "not long" $(SPREAD)
+	@$(PYTEST) -m "not long"
 
 test-long: install ## run the slow tests too
-	@$(BIN)/pytest $(SPREAD)
+	@$(PYTEST)
 
 test-next: ## run the tests on the QGIS of Debian sid, in a Debian of its own (root; fetches 1 GB)
 	@sh scripts/test_next.sh

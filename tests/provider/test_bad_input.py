@@ -257,7 +257,13 @@ def test_processing_run(refusals, kind):
     refusals.processing_run(*KINDS[kind])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# A program of its own each: what differs from `processing.run` is how it tells of an error, whatever the error.
+FROM_THE_SHELL = ("absent", "not a raster", "no dates", "no model", "unwritable")
+
+
+@pytest.mark.parametrize(
+    "kind", [kind if kind in FROM_THE_SHELL else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS]
+)
 def test_qgis_process(refusals, kind):
     refusals.qgis_process(*KINDS[kind])
 
