@@ -33,7 +33,9 @@ _PAPER = Reading(
     error_stretch_only=True,
     low_frequency_test=True,
 )
-SMALLEST_TASK = 16  # series; several masked years of few series make one batch, so small tasks cost nothing
+# Series of a process's task: several masked years of few series make one batch, so small tasks cost nothing. Threads wait for
+# the interpreter's lock after each operation: theirs are larger.
+SMALLEST_TASK, SMALLEST_OF_THREAD = 16, 32
 PRESETS = {
     "recommended": _PAPER,
     "published": _PAPER,
@@ -183,6 +185,7 @@ def fill_gaps(
     flags = np.zeros(solved.shape, dtype=np.uint8)
     results = FilledSeries.empty(solved.copy())
     tasks, refusal = [], None
+    smallest = SMALLEST_OF_THREAD if spread is None else SMALLEST_TASK
     for rows, missing in _by_missing_months(solved):
         record = Record.from_missing(missing, months)
         try:
@@ -192,7 +195,7 @@ def fill_gaps(
             results.too_short[rows] = True
             continue
         flags[np.ix_(rows, record.short)], flags[np.ix_(rows, record.long)] = SHORT_GAP, LONG_GAP
-        size = min(BATCH, max(SMALLEST_TASK, -(-rows.size // (4 * threads))))
+        size = min(BATCH, max(smallest, -(-rows.size // (4 * threads))))
         tasks += [(rows[start : start + size], record) for start in range(0, rows.size, size)]
     if refusal and not tasks:
         raise refusal
