@@ -6,19 +6,16 @@ work evenly, memory stays within the budget, and cancelling is heard within the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.heap import give_back
-from gwsa_qgis.rasters.windows import Window, map_ordered, map_windows, on_cluster
+from gwsa_qgis.rasters.windows import Window, map_windows, on_cluster
+from gwsa_qgis.threads import map_ordered, read_ahead
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 # Windows of values in memory at once: one read ahead, one computed, one whose last series are not finished.
 WINDOWS_AT_ONCE = 3
 
@@ -125,19 +122,3 @@ class PixelStream:
         for part in self._parts([window]):
             out[:, part.cells] = self._compute(part)[1]
         return out.reshape(self.layers, window.rows, window.columns)
-
-
-def read_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Results of a function, in order; the next one is made in a thread while the caller works on the last."""
-    pool = ThreadPoolExecutor(1)
-    try:
-        waiting = None
-        for item in items:
-            following = pool.submit(function, item)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = following
-        if waiting is not None:
-            yield waiting.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -7,7 +7,6 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -21,6 +20,7 @@ from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.rasters.processes import end_with
 from gwsa_qgis.rasters.raster import TILE
+from gwsa_qgis.threads import map_ordered
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -253,28 +253,6 @@ def map_spread(
     if workers > 1 and on_cluster():
         return map_on_cluster(function, items, workers)
     return map_ordered(function, items, workers if threads is None else threads)
-
-
-def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], threads: int = 1) -> Iterator[Result]:
-    """Run `function` on items in threads and give the results in their order.
-
-    At most ``threads + 1`` items are begun and not yet taken, so that memory stays bounded where results are taken
-    slowly. When the caller stops early, or an item fails, no further one is begun, and those that run are waited for.
-    """
-    if threads <= 1:
-        yield from map(function, items)
-        return
-    waiting: deque = deque()
-    pool = ThreadPoolExecutor(threads)
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def thinned(values: np.ndarray, window: Window, thin: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from gwsa_qgis.errors import NoUsableData
 
@@ -121,10 +122,8 @@ def mean_distance(points: np.ndarray) -> float:
     total = 0.0
     for start in range(0, len(points), _ROWS_AT_ONCE):
         part = points[start : start + _ROWS_AT_ONCE]
-        squares = np.zeros((len(part), len(points)))
-        for one, all_ in zip(part.T, points.T, strict=True):
-            squares += (one[:, None] - all_) ** 2
-        total += np.sqrt(squares).sum()
+        # pairs within the part come twice, as those with later points shall
+        total += cdist(part, part).sum() + 2 * cdist(part, points[start + len(part) :]).sum()
     return float(total / (len(points) * (len(points) - 1)))
 
 

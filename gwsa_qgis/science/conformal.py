@@ -140,11 +140,12 @@ def blocked_quantile(scores: np.ndarray, blocks: np.ndarray, level: float) -> fl
     level : float
         Between 0 and 1.
     """
-    ordered = np.sort(scores)
+    order = np.argsort(scores)
+    ordered = scores[order]
     n_blocks = np.unique(blocks).size
     if n_blocks < FEWEST_BLOCKS:
         return _at(ordered, level * (n_blocks + 1) / max(n_blocks, 1))
-    parts = [(np.sort(scores[~out]), np.sort(scores[out])) for out in _held_out(blocks, MOST_FOLDS)]
+    parts = [(ordered[~out], ordered[out]) for out in _held_out(blocks[order], MOST_FOLDS)]
 
     def coverage(share: float) -> float:
         inside = sum(np.searchsorted(own, _at(others, share), side="right") for others, own in parts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from gwsa_qgis.errors import InvalidModelFile
 from gwsa_qgis.science.blas import one_blas_thread
 from gwsa_qgis.science.learners import require_samples
 from gwsa_qgis.science.table_rows import TableRows
+from gwsa_qgis.threads import map_ordered
 
 Item = TypeVar("Item")
 RIDGE = 0.1
@@ -129,13 +130,12 @@ class LinearDetail:
             return terms @ terms.T, terms @ np.asarray(y[rows], np.float64)
 
         squares, products = np.zeros((n_terms, n_terms)), np.zeros(n_terms)
-        threads = self.threads or os.cpu_count() or 1
         chunks = _chunks(len(y))
-        with ThreadPoolExecutor(threads) as pool:
-            for start in _watched(range(0, len(chunks), threads), progress, _SHARE_OF_MOMENTS, 1.0):
-                for square, product in pool.map(of_part, chunks[start : start + threads]):
-                    squares += square
-                    products += product
+        sums = map_ordered(of_part, chunks, self.threads or os.cpu_count() or 1)
+        with closing(sums):  # a caller that cancels need not wait for more than what is begun
+            for _, (square, product) in zip(_watched(chunks, progress, _SHARE_OF_MOMENTS, 1.0), sums, strict=True):
+                squares += square
+                products += product
         return squares, products
 
     def predict(self, x: np.ndarray | TableRows, classes: np.ndarray) -> np.ndarray:

@@ -13,9 +13,10 @@ from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.heap import HeapKeeper
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.scratch import ScratchArray
-from gwsa_qgis.rasters.windows import Window, map_ordered
+from gwsa_qgis.rasters.windows import Window
 from gwsa_qgis.science.signatures import SignatureSums, signature_months
 from gwsa_qgis.steps.predict_inputs import FineFiles, Readers
+from gwsa_qgis.threads import map_ordered
 
 SUMS, AREAS, USED = "sums.raw", "areas.raw", "used.raw"
 

@@ -15,13 +15,14 @@ from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.journal import Journal, describe_file
 from gwsa_qgis.rasters.raster import RasterWriter
 from gwsa_qgis.rasters.scratch import read_months_of
-from gwsa_qgis.rasters.windows import Window, map_on_cluster, map_ordered
+from gwsa_qgis.rasters.windows import Window, map_on_cluster
 from gwsa_qgis.steps.model_file import read_model
 from gwsa_qgis.steps.predict_inputs import FineFiles, Readers
 from gwsa_qgis.steps.predict_pieces import Prediction
 from gwsa_qgis.steps.predict_plan import Part, PredictPlan
 from gwsa_qgis.steps.surrounding import Surrounding
 from gwsa_qgis.steps.trained_model import TrainedModel
+from gwsa_qgis.threads import map_ordered
 
 # Values that a worker of a cluster predicts at once, some seconds of work: its windows' static inputs are read for each.
 ROWS_AT_ONCE = 2**20

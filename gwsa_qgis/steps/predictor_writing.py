@@ -18,7 +18,7 @@ from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.rasters.journal import Journal
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.stack import create_stack, require_values
-from gwsa_qgis.rasters.windows import map_ordered, on_cluster
+from gwsa_qgis.rasters.windows import on_cluster
 from gwsa_qgis.steps.predictor_pieces import PieceJob, Task, make_by_workers
 from gwsa_qgis.steps.predictor_windows import (
     THREADS_WITHIN_BUDGET,
@@ -29,6 +29,7 @@ from gwsa_qgis.steps.predictor_windows import (
     make_piece,
     plan_pieces,
 )
+from gwsa_qgis.threads import map_ordered
 
 STEP = "preparepredictors"
 FINE, COARSE, PIECES = "fine", "coarse", "pieces"

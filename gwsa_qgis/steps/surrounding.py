@@ -14,7 +14,7 @@ from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.heap import give_back
 from gwsa_qgis.rasters.journal import Journal
 from gwsa_qgis.rasters.scratch import ScratchArray
-from gwsa_qgis.rasters.windows import Window, map_ordered, plan_windows
+from gwsa_qgis.rasters.windows import Window, plan_windows
 from gwsa_qgis.science.bsplines import SplineBasis, SplineSums, uniform_basis
 from gwsa_qgis.science.closure import Closure
 from gwsa_qgis.steps.fine_sums import FinePass, FineSums
@@ -27,6 +27,7 @@ from gwsa_qgis.steps.support_map import (
     support_means_of_cells,
 )
 from gwsa_qgis.steps.trained_model import TrainedModel
+from gwsa_qgis.threads import map_ordered
 
 # Windows in which the splines are averaged; always the same, so that sums are too, whatever the memory and the workers.
 AVERAGING_MB = 32

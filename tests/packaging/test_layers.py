@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(importlib.util.find_spec("gwsa_qgis").origin).parent
-# What each room may import besides itself; the bottom ones (errors, months, progress) are open to all.
-BOTTOM = {"gwsa_qgis", "gwsa_qgis.errors", "gwsa_qgis.months", "gwsa_qgis.progress"}
+# What each room may import besides itself; the bottom ones (errors, months, progress, threads) are open to all.
+BOTTOM = {"gwsa_qgis", "gwsa_qgis.errors", "gwsa_qgis.months", "gwsa_qgis.progress", "gwsa_qgis.threads"}
 MAY_SEE = {
     "science": set(),
     "rasters": set(),

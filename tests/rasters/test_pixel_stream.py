@@ -10,8 +10,9 @@ import pytest
 
 from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
-from gwsa_qgis.rasters.pixel_stream import PixelStream, read_ahead
+from gwsa_qgis.rasters.pixel_stream import PixelStream
 from gwsa_qgis.rasters.windows import Window, plan_windows
+from gwsa_qgis.threads import read_ahead
 
 GRID = Grid(0, 0, 1, 1, 37, 23)
 
