@@ -10,6 +10,7 @@ import numpy as np
 from gwsa_qgis.errors import InvalidParameter
 from gwsa_qgis.products.cf_time import describe_months
 from gwsa_qgis.progress import ProgressFunction, Reporter
+from gwsa_qgis.rasters.shared_stack import SharedStack
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack, require_values
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
 from gwsa_qgis.science.accumulation import GAP_RULES, running_sum
@@ -73,8 +74,7 @@ def accumulate(
     report.say(f"{input}: {months.size} months, {months[0]} to {months[-1]}, {grid.describe()}.")
 
     def compute(window: Window) -> tuple[np.ndarray, int, np.ndarray]:
-        with MonthlyStack(input) as opened:
-            values = opened.read(*window.slices)
+        values = shared.read(window)
         lost = np.isnan(values).all(axis=(1, 2))
         total, missing = running_sum(values, months, gaps)
         return total.astype(np.float32), missing, lost
@@ -83,7 +83,8 @@ def accumulate(
     lost = np.ones(months.size, bool)
     windows = plan_windows(grid, 32 * months.size, memory_mb=memory_mb)
     name = f"accumulated {quantity}".strip()
-    with create_stack(output, grid, months, unit=unit, quantity=name, step=STEP) as writer:
+    made = create_stack(output, grid, months, unit=unit, quantity=name, step=STEP)
+    with made as writer, SharedStack.for_windows(input, windows) as shared:
         for window, (total, missing, empty) in map_windows(compute, windows, workers=workers, progress=report):
             count, lost = count + missing, lost & empty
             valid += int(np.isfinite(total).sum())

@@ -15,6 +15,7 @@ from gwsa_qgis.products.point_layer import require_geopackage
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.long_run import LongRun, long_run
+from gwsa_qgis.rasters.shared_stack import SharedStack
 from gwsa_qgis.rasters.stack import create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows
 from gwsa_qgis.rasters.writing import replacing, together
@@ -191,12 +192,12 @@ def _subtract(
 
     def compute(window: Window) -> tuple[np.ndarray, tuple]:
         part = sums.empty()
-        return _window_residual(job, window, part), part.figures()
+        return _window_residual(job, shared.read(window, job.months), window, part), part.figures()
 
     per_pixel = BYTES_PER_VALUE * job.months.size * LANES
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
     windows = plan_windows(job.grid, per_pixel, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
-    with create_stack(
+    made = create_stack(
         path,
         job.grid,
         job.months,
@@ -205,7 +206,8 @@ def _subtract(
         filled=job.filled,
         step=STEP,
         metadata={"GWSA_BACKGROUND": job.background_name},
-    ) as writer:
+    )
+    with made as writer, SharedStack.for_windows(job.gwsa, windows) as shared:
         each = partial(map_windows, compute, workers=workers, message="Residual")
         for window, (residual, part) in run.results("residual", windows, each, say):
             sums.merge(*part)
@@ -213,9 +215,9 @@ def _subtract(
         return writer.dataset.GetDescription()
 
 
-def _window_residual(job: AttributionJob, window: Window, sums: AttributionSums) -> np.ndarray:
-    """Residual of a window, (n_months, rows, columns) float32, added up on the way."""
-    total, natural = job.read(window)
+def _window_residual(job: AttributionJob, total: np.ndarray, window: Window, sums: AttributionSums) -> np.ndarray:
+    """Residual of a window of GWSA, (n_months, rows, columns) float32, added up on the way."""
+    natural = job.read_background(window)
     residual = np.empty(total.shape, np.float32)
     rows_at_once = max(VALUES_AT_ONCE // (job.months.size * window.columns), 1)
     for row in range(0, window.rows, rows_at_once):

@@ -71,13 +71,10 @@ class AttributionJob:
             "average": f"averaged from cells {ratio:.2g} times as wide",
         }[self.plan.method]
 
-    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """GWSA and background of a window, (n_months, rows, columns) float32 each, in the stacks' own units."""
-        with MonthlyStack(self.gwsa) as stack:
-            total = stack.read_months(self.months, *window.slices)
+    def read_background(self, window: Window) -> np.ndarray:
+        """Background of a window on GWSA's cells, (n_months, rows, columns) float32, in its own unit."""
         with MonthlyStack(self.background) as stack:
-            bands = stack.positions(self.months)
-            return total, read_window_aligned(stack, self.grid, window, self.plan, bands)
+            return read_window_aligned(stack, self.grid, window, self.plan, stack.positions(self.months))
 
 
 def open_attribution(

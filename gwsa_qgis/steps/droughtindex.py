@@ -15,6 +15,7 @@ from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months, list_months
 from gwsa_qgis.rasters.long_run import long_run
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
+from gwsa_qgis.rasters.shared_stack import SharedStack
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows
 from gwsa_qgis.science.drought import (
@@ -143,8 +144,7 @@ def droughtindex(
     options = {"reference": reference, "minimum_years": minimum_years, "detrend": detrend}
 
     def compute(window: Window) -> tuple[np.ndarray, np.ndarray]:
-        with MonthlyStack(input) as stack:
-            values = stack.read(*window.slices)
+        values = shared.read(window)
         shape = values.shape
         index = drought_index(values.reshape(months.size, -1), months, method, **options)
         del values
@@ -157,7 +157,10 @@ def droughtindex(
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
     windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
     settings = {"method": method, **options, "reference": tags["GWSA_REFERENCE"], "MEMORY": memory_mb}
-    with long_run(STEP, output, {"INPUT": input}, settings, say) as run:
+    with (
+        long_run(STEP, output, {"INPUT": input}, settings, say) as run,
+        SharedStack.for_windows(input, windows) as shared,
+    ):
         files = _open(run.outputs, grid, months, filled, quantity, tags, output, classes, spells)
         each = partial(map_windows, compute, workers=workers, message="Drought index")
         for window, layers in run.results("index", windows, each, say):

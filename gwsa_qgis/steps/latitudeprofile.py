@@ -13,6 +13,7 @@ from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.raster import Raster, create_raster
+from gwsa_qgis.rasters.shared_stack import SharedStack
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.rasters.writing import together
@@ -110,8 +111,7 @@ def latitudeprofile(
     say.say(f"{describe_months(months)}; {grid.describe()}")
 
     def compute(window: Window) -> np.ndarray:
-        with MonthlyStack(input) as stack:
-            values = stack.read(*window.slices)
+        values = shared.read(window)
         means = period_means(values.reshape(months.size, -1), months, spans, minimum_share)
         return means.reshape(-1, window.rows, window.columns).astype(np.float32)
 
@@ -123,7 +123,7 @@ def latitudeprofile(
     thin = max(1, -(-max(grid.shape) // MOST_PIXELS))
     maps = np.full((len(spans), *(-(-length // thin) for length in grid.shape)), np.nan, np.float32)
     options = {"descriptions": names, "unit": unit, "metadata": tags}
-    with together() as outputs:
+    with together() as outputs, SharedStack.for_windows(input, windows) as shared:
         with create_raster(mean, grid, len(spans), **options) as writer:
             part = say.part(0.0, 0.9)
             for window, means in map_windows(compute, windows, workers=workers, progress=part, message="Means"):

@@ -15,6 +15,7 @@ from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.long_run import long_run
 from gwsa_qgis.rasters.raster import create_raster
+from gwsa_qgis.rasters.shared_stack import SharedStack
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows, put_thinned
 from gwsa_qgis.report.maps import MOST_PIXELS
@@ -111,8 +112,7 @@ def seasonality(
     left_out = _tell_years(months, minimum_months, str(input), say)
 
     def compute(window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        with MonthlyStack(input) as stack:
-            series = stack.read(*window.slices).reshape(months.size, -1).T
+        series = shared.read(window).reshape(months.size, -1).T
         parts, shape = seasonal_parts(series, months, minimum_months), (window.rows, window.columns)
         peak = maximum_month(series, months).reshape(shape) if maximum or report else None
         return parts.contribution.reshape(shape), parts.years.reshape(shape), peak
@@ -124,7 +124,10 @@ def seasonality(
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
     windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
     settings = {"minimum_months": minimum_months, "peaks": bool(maximum or report), "MEMORY": memory_mb}
-    with long_run(STEP, output, {"INPUT": input}, settings, say) as run:
+    with (
+        long_run(STEP, output, {"INPUT": input}, settings, say) as run,
+        SharedStack.for_windows(input, windows) as shared,
+    ):
         writer = run.outputs.enter_context(
             create_raster(output, grid, descriptions=["seasonal contribution (%)"], unit="%", metadata=tags)
         )
