@@ -15,7 +15,7 @@ from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, plan_windows
 def months_with_values(stack: MonthlyStack, memory_mb: float = DEFAULT_MEMORY_MB) -> np.ndarray:
     """Which months have a valid value anywhere, shape (n_months,) bool."""
     present = np.zeros(stack.bands, bool)
-    for window in plan_windows(stack.grid, 8 * stack.bands, memory_mb=memory_mb):
+    for window in plan_windows(stack.grid, 8 * stack.bands, memory_mb=memory_mb, tile=stack.tile):
         present |= np.isfinite(stack.read(*window.slices)).any(axis=(1, 2))
         if present.all():
             break

@@ -44,15 +44,15 @@ class SharedStack:
         self._locks = [Lock() for _ in self._stacks]
 
     @classmethod
-    def for_windows(cls, path: str | Path, windows: Sequence[Window]) -> SharedStack:
-        """A stack of which these windows will be read.
+    def for_windows(cls, path: str | Path, windows: Sequence[Window], tile: int = TILE) -> SharedStack:
+        """A stack of which these windows will be read; its tiles have the side `tile`.
 
         Raises
         ------
         UnreadableInput
             If the file cannot be opened.
         """
-        tiles = {(window.row // TILE, window.column // TILE) for window in windows}
+        tiles = {(window.row // tile, window.column // tile) for window in windows}
         return cls(path, len(tiles) < len(windows))
 
     def __enter__(self) -> SharedStack:

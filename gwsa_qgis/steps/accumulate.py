@@ -69,7 +69,7 @@ def accumulate(
     if gaps not in GAP_RULES:
         raise InvalidParameter(f"GAPS is {gaps!r}", f"give one of {', '.join(GAP_RULES)}")
     with MonthlyStack(input) as stack:
-        grid, months = stack.grid, stack.months
+        grid, months, tile = stack.grid, stack.months, stack.tile
         unit, quantity = stack.unit(), stack.quantity
     report.say(f"{input}: {months.size} months, {months[0]} to {months[-1]}, {grid.describe()}.")
 
@@ -81,10 +81,10 @@ def accumulate(
 
     count = valid = 0
     lost = np.ones(months.size, bool)
-    windows = plan_windows(grid, 32 * months.size, memory_mb=memory_mb)
+    windows = plan_windows(grid, 32 * months.size, memory_mb=memory_mb, tile=tile)
     name = f"accumulated {quantity}".strip()
-    made = create_stack(output, grid, months, unit=unit, quantity=name, step=STEP)
-    with made as writer, SharedStack.for_windows(input, windows) as shared:
+    made = create_stack(output, grid, months, unit=unit, quantity=name, step=STEP, tile=tile)
+    with made as writer, SharedStack.for_windows(input, windows, tile) as shared:
         for window, (total, missing, empty) in map_windows(compute, windows, workers=workers, progress=report):
             count, lost = count + missing, lost & empty
             valid += int(np.isfinite(total).sum())

@@ -67,7 +67,7 @@ def applymask(
     with Raster(input) as raster, Raster(mask) as chosen:
         raster.grid.require_match(chosen.grid, str(input), str(mask))
         dtype, nodata = _type_and_nodata(raster, report)
-        windows = plan_windows(raster.grid, 12 * raster.bands + 8, memory_mb=memory_mb)
+        windows = plan_windows(raster.grid, 12 * raster.bands + 8, memory_mb=memory_mb, tile=raster.tile)
         left = 0
         with create_raster(
             output,
@@ -78,6 +78,7 @@ def applymask(
             descriptions=raster.descriptions(),
             unit=raster.unit(),
             metadata={**raster.metadata(), "GWSA_STEP": STEP},
+            tile=raster.tile,
         ) as writer:
             for number in range(1, raster.bands + 1):
                 tags = raster.dataset.GetRasterBand(number).GetMetadata() or {}

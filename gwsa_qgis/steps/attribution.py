@@ -196,7 +196,8 @@ def _subtract(
 
     per_pixel = BYTES_PER_VALUE * job.months.size * LANES
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
-    windows = plan_windows(job.grid, per_pixel, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
+    share = SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
+    windows = plan_windows(job.grid, per_pixel, memory_mb=share, tile=job.tile)
     made = create_stack(
         path,
         job.grid,
@@ -206,8 +207,9 @@ def _subtract(
         filled=job.filled,
         step=STEP,
         metadata={"GWSA_BACKGROUND": job.background_name},
+        tile=job.tile,
     )
-    with made as writer, SharedStack.for_windows(job.gwsa, windows) as shared:
+    with made as writer, SharedStack.for_windows(job.gwsa, windows, job.tile) as shared:
         each = partial(map_windows, compute, workers=workers, message="Residual")
         for window, (residual, part) in run.results("residual", windows, each, say):
             sums.merge(*part)

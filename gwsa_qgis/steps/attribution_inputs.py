@@ -39,6 +39,8 @@ class AttributionJob:
         What speaks against the background; empty when nothing does.
     grid : Grid
         Of GWSA.
+    tile : int
+        Side of its file's tiles.
     plan : Alignment
         How the background is brought to it.
     months : (n_months,) datetime64[M]
@@ -56,6 +58,7 @@ class AttributionJob:
     human_use: str
     warning: str
     grid: Grid
+    tile: int
     plan: Alignment
     months: np.ndarray
     filled: np.ndarray
@@ -109,7 +112,18 @@ def open_attribution(
         name, use, warning = _provenance(natural)
         say.say(f"GWSA: {total.grid.describe()}")
         job = AttributionJob(
-            str(gwsa), str(background), name, use, warning, total.grid, plan, months, filled, factors, baseline
+            str(gwsa),
+            str(background),
+            name,
+            use,
+            warning,
+            total.grid,
+            total.tile,
+            plan,
+            months,
+            filled,
+            factors,
+            baseline,
         )
     say.say(f"Background {name}: {job.how()}")
     if warning:

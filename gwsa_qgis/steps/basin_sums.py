@@ -171,7 +171,9 @@ def sum_basins(
     errors = BasinErrors(job.errors, len(job.basins), job.months.size) if job.errors else None
     per_value = BYTES_PER_VALUE + (job.errors.bytes_per_value if job.errors else 0)
     per_cell = (per_value * job.months.size + COVERAGE_BYTES) * LANES
-    windows = plan_windows(job.grid, per_cell, memory_mb=left, multiple=job.multiple)
+    with MonthlyStack(job.input) as stack:
+        tile = stack.tile
+    windows = plan_windows(job.grid, per_cell, memory_mb=left, multiple=job.multiple, tile=tile)
     for _, found in map_windows(
         lambda window: window_sums(job, window), windows, workers=workers, progress=progress, message="Basins"
     ):

@@ -134,7 +134,7 @@ def droughtindex(
     if minimum_years < FEWEST_YEARS:
         raise InvalidParameter(f"MINIMUM_YEARS is {minimum_years}", f"give {FEWEST_YEARS} or more, such as 10")
     with MonthlyStack(input) as stack:
-        grid, months, quantity, filled = stack.grid, stack.months, stack.quantity, stack.filled
+        grid, months, quantity, filled, tile = stack.grid, stack.months, stack.quantity, stack.filled, stack.tile
     reference = _reference(months, baseline_start, baseline_end)
     say.say(f"{describe_months(months)}; {grid.describe()}")
     span = describe_months(months[reference])
@@ -155,13 +155,14 @@ def droughtindex(
     found = DroughtAreas(grid, months)
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_PIXEL
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
-    windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
+    share = SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
+    windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=share, tile=tile)
     settings = {"method": method, **options, "reference": tags["GWSA_REFERENCE"], "MEMORY": memory_mb}
     with (
         long_run(STEP, output, {"INPUT": input}, settings, say) as run,
-        SharedStack.for_windows(input, windows) as shared,
+        SharedStack.for_windows(input, windows, tile) as shared,
     ):
-        files = _open(run.outputs, grid, months, filled, quantity, tags, output, classes, spells)
+        files = _open(run.outputs, grid, months, filled, quantity, tags, output, classes, spells, tile)
         each = partial(map_windows, compute, workers=workers, message="Drought index")
         for window, layers in run.results("index", windows, each, say):
             _write(files, window, *layers, found)
@@ -202,9 +203,10 @@ def _open(
     output: str | Path,
     classes: str | Path | None,
     spells: str | Path | None,
+    tile: int,
 ) -> dict[str, RasterWriter]:
     """Writers of the rasters that are wanted."""
-    about = {"unit": "", "filled": filled, "step": STEP}
+    about = {"unit": "", "filled": filled, "step": STEP, "tile": tile}
     name = f"drought index of {quantity}".removesuffix(" of ")
     files = {"output": create_stack(output, grid, months, quantity=name, metadata=tags, **about)}
     if classes:
@@ -214,7 +216,9 @@ def _open(
             classes, grid, months, quantity="drought class", metadata=tags | legend, **about
         )
     if spells:
-        files["spells"] = create_raster(spells, grid, 2, descriptions=SPELL_BANDS, metadata={"GWSA_STEP": STEP, **tags})
+        files["spells"] = create_raster(
+            spells, grid, 2, descriptions=SPELL_BANDS, metadata={"GWSA_STEP": STEP, **tags}, tile=tile
+        )
     return {name: outputs.enter_context(file) for name, file in files.items()}
 
 

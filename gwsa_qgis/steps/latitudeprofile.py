@@ -105,7 +105,7 @@ def latitudeprofile(
     """
     say = Reporter(progress)
     with MonthlyStack(input) as stack:
-        grid, months, quantity, unit = stack.grid, stack.months, stack.quantity, stack.unit()
+        grid, months, quantity, unit, tile = stack.grid, stack.months, stack.quantity, stack.unit(), stack.tile
     _check(grid, band_height, minimum_share, str(input))
     spans = [Period(months[0], months[-1]), *_periods(periods, months, str(input), say)]
     say.say(f"{describe_months(months)}; {grid.describe()}")
@@ -119,11 +119,12 @@ def latitudeprofile(
     names = [f"mean, {span.title()}" for span in spans]
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_MEAN * len(spans) + BYTES_PER_PIXEL
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
-    windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
+    share = SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
+    windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=share, tile=tile)
     thin = max(1, -(-max(grid.shape) // MOST_PIXELS))
     maps = np.full((len(spans), *(-(-length // thin) for length in grid.shape)), np.nan, np.float32)
     options = {"descriptions": names, "unit": unit, "metadata": tags}
-    with together() as outputs, SharedStack.for_windows(input, windows) as shared:
+    with together() as outputs, SharedStack.for_windows(input, windows, tile) as shared:
         with create_raster(mean, grid, len(spans), **options) as writer:
             part = say.part(0.0, 0.9)
             for window, means in map_windows(compute, windows, workers=workers, progress=part, message="Means"):

@@ -101,7 +101,7 @@ def summarise(path: str | Path, memory_mb: float, report: Reporter) -> tuple[Sta
         thin = max(1, -(-max(grid.shape) // MOST_PIXELS))
         maps = np.full((1, *thinned(grid, thin).shape), np.nan, np.float32)
         weights, ever = grid.row_weights(), 0.0
-        windows = plan_windows(grid, BYTES_PER_VALUE * months.size, memory_mb=memory_mb)
+        windows = plan_windows(grid, BYTES_PER_VALUE * months.size, memory_mb=memory_mb, tile=stack.tile)
 
         def read(window):
             return stack.read(*window.slices)

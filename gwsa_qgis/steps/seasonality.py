@@ -107,7 +107,7 @@ def seasonality(
     if not 1 <= minimum_months <= 12:
         raise InvalidParameter(f"MINIMUM_MONTHS is {minimum_months}", "give 1 to 12, where 12 takes whole years alone")
     with MonthlyStack(input) as stack:
-        grid, months, quantity, unit = stack.grid, stack.months, stack.quantity, stack.unit()
+        grid, months, quantity, unit, tile = stack.grid, stack.months, stack.quantity, stack.unit(), stack.tile
     say.say(f"{describe_months(months)}; {grid.describe()}")
     left_out = _tell_years(months, minimum_months, str(input), say)
 
@@ -122,11 +122,12 @@ def seasonality(
     found = _Areas(grid)
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_PIXEL
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
-    windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB))
+    share = SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
+    windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=share, tile=tile)
     settings = {"minimum_months": minimum_months, "peaks": bool(maximum or report), "MEMORY": memory_mb}
     with (
         long_run(STEP, output, {"INPUT": input}, settings, say) as run,
-        SharedStack.for_windows(input, windows) as shared,
+        SharedStack.for_windows(input, windows, tile) as shared,
     ):
         writer = run.outputs.enter_context(
             create_raster(output, grid, descriptions=["seasonal contribution (%)"], unit="%", metadata=tags)

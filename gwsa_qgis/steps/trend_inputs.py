@@ -13,7 +13,7 @@ from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.pixel_stream import WINDOWS_AT_ONCE
-from gwsa_qgis.rasters.raster import Raster
+from gwsa_qgis.rasters.raster import TILE, Raster
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.rasters.windows import Window, plan_windows
 
@@ -39,6 +39,8 @@ class TrendInput:
     ----------
     path : str
     grid : Grid
+    tile : int
+        Side of the file's tiles.
     months : (n_months,) datetime64[M]
         Months of the period.
     used : (n_months,) bool
@@ -51,6 +53,7 @@ class TrendInput:
 
     path: str
     grid: Grid
+    tile: int
     months: np.ndarray
     used: np.ndarray
     filled: np.ndarray
@@ -76,8 +79,16 @@ class TrendInput:
 
     def windows(self, memory_mb: float) -> list[Window]:
         """Windows within the budget."""
-        per_cell = 4 * self.months.size * WINDOWS_AT_ONCE + BYTES_OF_LAYERS
-        return plan_windows(self.grid, per_cell, memory_mb=SHARE_OF_WINDOWS * memory_mb)
+        share, tile = SHARE_OF_WINDOWS * memory_mb, self.tile_written(memory_mb)
+        return plan_windows(self.grid, self._bytes_per_cell(), memory_mb=share, tile=tile)
+
+    def tile_written(self, memory_mb: float) -> int:
+        """Side of the tiles that windows and results are made of: that of the file, if the budget holds one of its tiles."""
+        cells = min(self.tile, self.grid.rows) * min(self.tile, self.grid.columns)
+        return self.tile if cells * self._bytes_per_cell() <= 1e6 * SHARE_OF_WINDOWS * memory_mb else TILE
+
+    def _bytes_per_cell(self) -> int:
+        return 4 * self.months.size * WINDOWS_AT_ONCE + BYTES_OF_LAYERS
 
     def describe(self) -> str:
         """Period, filled months and grid in one line."""
@@ -104,7 +115,15 @@ def open_input(
         months, filled = stack.months[chosen], stack.filled[chosen]
         used = np.ones(months.size, bool) if use_filled else ~filled
         data = TrendInput(
-            str(path), stack.grid, months, used, filled, stack.quantity, stack.unit() or "cm", stack.baseline
+            str(path),
+            stack.grid,
+            stack.tile,
+            months,
+            used,
+            filled,
+            stack.quantity,
+            stack.unit() or "cm",
+            stack.baseline,
         )
     fewest = 2 * PERIOD if without_season else FEWEST
     if used.sum() < fewest:

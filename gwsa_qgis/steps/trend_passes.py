@@ -180,9 +180,9 @@ def create_layers(
     tags = _tags(data) | {"GWSA_CORRECTION": settings.correction}
     if settings.allows_for_season:
         tags["GWSA_SEASON_ALLOWANCE"] = "yes"
-    writers = {}
+    writers, tile = {}, data.tile_written(job.memory_mb)
     for name, (description, value_unit) in kinds.items():
-        options = {"descriptions": [description], "unit": value_unit, "metadata": tags}
+        options = {"descriptions": [description], "unit": value_unit, "metadata": tags, "tile": tile}
         path = paths[name]
         writers[name] = outputs.enter_context(create_raster(path, data.grid, **options)) if path else None
     return writers
@@ -194,6 +194,7 @@ def _create_classes(outputs: ExitStack, path: str | Path, job: TrendJob) -> Rast
     if job.by_field:
         tags["GWSA_FIELD_SIGNIFICANCE"] = "Benjamini and Hochberg, 5 % and 1 %"
     options = {"dtype": "uint8", "nodata": NODATA_CLASS, "descriptions": ["trend class"]}
+    options["tile"] = job.data.tile_written(job.memory_mb)
     return outputs.enter_context(create_raster(path, job.data.grid, metadata=tags | legend, **options))
 
 

@@ -137,7 +137,7 @@ def trendbreak(
     values = {"START": start, "END": end, "use_filled": use_filled, "break": position, "unit": unit}
     values |= {"season": deseasonalise, "robust": robust, "minimum_share": minimum_share, "MEMORY": memory_mb}
     with long_run("trendbreak", change, {"INPUT": input, "AQUIFERS": aquifers}, values, say) as run:
-        writers = create_layers(run.outputs, rasters, classes, job)
+        writers = create_layers(run.outputs, rasters, classes, job, memory_mb)
         found = compute_layers(job, run, writers, memory_mb, workers, say)
         if not found.after.pixels:
             raise NoUsableData(

@@ -90,7 +90,7 @@ class Changes:
 
 
 def create_layers(
-    outputs: ExitStack, paths: dict[str, str | Path | None], classes: str | Path | None, job: BreakJob
+    outputs: ExitStack, paths: dict[str, str | Path | None], classes: str | Path | None, job: BreakJob, memory_mb: float
 ) -> dict[str, RasterWriter | None]:
     """Writers of the layers and of the classes, None for those that are not wanted."""
     data, month = job.data, job.break_month
@@ -104,14 +104,15 @@ def create_layers(
     }
     tags = {"GWSA_STEP": "trendbreak", "GWSA_QUANTITY": data.quantity, "GWSA_BREAK": str(month)}
     tags["GWSA_PERIOD"] = f"{data.months[0]} to {data.months[-1]}"
-    writers = {}
+    writers, tile = {}, data.tile_written(memory_mb)
     for name, (description, unit) in kinds.items():
-        options = {"descriptions": [description], "unit": unit, "metadata": tags}
+        options = {"descriptions": [description], "unit": unit, "metadata": tags, "tile": tile}
         writers[name] = outputs.enter_context(create_raster(paths[name], data.grid, **options)) if paths[name] else None
     writers["classes"] = None
     if classes:
         legend = {f"GWSA_CLASS_{number}": name for number, name in CHANGE_NAMES.items()}
-        options = {"dtype": "uint8", "nodata": 0, "descriptions": ["change of trend"], "metadata": tags | legend}
+        options = {"dtype": "uint8", "nodata": 0, "descriptions": ["change of trend"]}
+        options |= {"metadata": tags | legend, "tile": tile}
         writers["classes"] = outputs.enter_context(create_raster(classes, data.grid, **options))
     return writers
 
