@@ -32,12 +32,12 @@ class SharedStack:
     ----------
     path : path
     stays_open : bool
-    token : str, optional
+    run : str, optional
         What worker processes know it by.
     """
 
-    def __init__(self, path: str | Path, stays_open: bool, token: str = "") -> None:
-        self.path, self._token = str(path), token or uuid.uuid4().hex
+    def __init__(self, path: str | Path, stays_open: bool, run: str = "") -> None:
+        self.path, self._run = str(path), run or uuid.uuid4().hex
         with ExitStack() as opened:
             self._stacks = [opened.enter_context(MonthlyStack(path)) for _ in range(PARTS if stays_open else 0)]
             self._opened = opened.pop_all()
@@ -62,7 +62,7 @@ class SharedStack:
         self._opened.close()
 
     def __reduce__(self) -> tuple:
-        return _in_worker, (self.path, bool(self._stacks), self._token)
+        return _in_worker, (self.path, bool(self._stacks), self._run)
 
     def read(self, window: Window, months: np.ndarray | None = None) -> np.ndarray:
         """A window of all months, or of those given: (n_months, rows, columns) float32, NaN as NoData.
@@ -94,12 +94,12 @@ class SharedStack:
         return values
 
 
-def _in_worker(path: str, stays_open: bool, token: str) -> SharedStack:
+def _in_worker(path: str, stays_open: bool, run: str) -> SharedStack:
     """The stack as this worker process has it: that of one run at a time, for all of its windows."""
     if not stays_open:
         return SharedStack(path, False)
     with _KEEPING:
-        if token not in _KEPT:
+        if run not in _KEPT:
             _KEPT.clear()  # a thread that still reads of another run's holds it
-            _KEPT[token] = SharedStack(path, True, token)
-        return _KEPT[token]
+            _KEPT[run] = SharedStack(path, True, run)
+        return _KEPT[run]
