@@ -14,7 +14,9 @@ import numpy as np
 from gwsa_qgis.science.compiled import kernels
 from gwsa_qgis.science.ranks import LAGS_AT_ONCE, LaterValues, PairTally, count_inversions
 
-FEWEST_PAIRS = 4096
+# Pairs from which on counting is quicker than sorting all slopes: of a block of many series, and what the operations on a
+# block cost, shared by its series; at most so many of a single series.
+FEWEST_PAIRS, PAIRS_OF_A_BLOCK, MOST_SORTED = 300, 40_000, 4096
 FULL_BYTES = 8 * 2**20
 FEWEST_GUESSES, MOST_GUESSES = 2, 6
 # Guessing ends when all but one series in a hundred are this close to the wanted rank.
@@ -48,7 +50,7 @@ def select_pair_slopes(values: np.ndarray, times: np.ndarray, ranks: np.ndarray,
     selected = np.zeros(ranks.shape)
     varied = np.flatnonzero(values.min(axis=1) != values.max(axis=1))
     n_pairs = values.shape[1] * (values.shape[1] - 1) // 2
-    if n_pairs <= FEWEST_PAIRS:
+    if n_pairs <= min(FEWEST_PAIRS + PAIRS_OF_A_BLOCK / max(varied.size, 1), MOST_SORTED):
         selected[varied] = _select_from_all(values[varied], times[varied], ranks[varied], spans)
         return selected
     if varied.size == 0:

@@ -60,6 +60,15 @@ def test_complete_series(kind):
     check(values, np.broadcast_to(np.arange(225.0), values.shape))
 
 
+@pytest.mark.parametrize("n_months", [5, 20, 28, 45, 91])
+@pytest.mark.parametrize("kind", KINDS)
+def test_short_series(kind, n_months):
+    """In blocks of many, whose slopes are counted from 28 months on, and of few, whose slopes are all sorted."""
+    for n_series in (600, 7):
+        values = awkward_series(kind, n_series, n_months)
+        check(values, np.broadcast_to(np.arange(float(n_months)), values.shape))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_series_with_holes(kind):
     values = awkward_series(kind)
