@@ -10,7 +10,6 @@ from threading import Lock
 
 import numpy as np
 
-from gwsa_qgis.rasters.raster import TILE
 from gwsa_qgis.rasters.stack import MonthlyStack
 from gwsa_qgis.rasters.windows import Window
 
@@ -44,14 +43,16 @@ class SharedStack:
         self._locks = [Lock() for _ in self._stacks]
 
     @classmethod
-    def for_windows(cls, path: str | Path, windows: Sequence[Window], tile: int = TILE) -> SharedStack:
-        """A stack of which these windows will be read; its tiles have the side `tile`.
+    def for_windows(cls, path: str | Path, windows: Sequence[Window]) -> SharedStack:
+        """A stack of which these windows will be read.
 
         Raises
         ------
         UnreadableInput
             If the file cannot be opened.
         """
+        with MonthlyStack(path) as stack:
+            tile = stack.tile
         tiles = {(window.row // tile, window.column // tile) for window in windows}
         return cls(path, len(tiles) < len(windows))
 

@@ -131,6 +131,16 @@ def plan_windows(
     return sorted(windows, key=lambda one: (one.row // tile, one.column // tile, one.row, one.column))
 
 
+def tile_taken_over(tile: int, grid: Grid, bytes_per_cell: float, memory_mb: float) -> int:
+    """Side of the tiles that windows, and what is written of them, are made of where a file is read whose tiles have `tile`.
+
+    It is the file's, unless that is larger than usual and the budget does not hold one: what is written of its parts would
+    wait in GDAL's cache until there are all.
+    """
+    cells = min(tile, grid.rows) * min(tile, grid.columns)
+    return tile if tile <= TILE or cells * bytes_per_cell <= 1e6 * memory_mb else TILE
+
+
 def _window_size(grid: Grid, budget: float, multiple: int, tile: int) -> tuple[int, int]:
     """Rows and columns of the largest window: whole strips where they fit, tiles, or blocks of tiles otherwise."""
     side = math.lcm(tile, multiple)

@@ -12,7 +12,7 @@ from gwsa_qgis.products.cf_time import describe_months
 from gwsa_qgis.progress import ProgressFunction, Reporter
 from gwsa_qgis.rasters.shared_stack import SharedStack
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack, require_values
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, Window, map_windows, plan_windows, tile_taken_over
 from gwsa_qgis.science.accumulation import GAP_RULES, running_sum
 
 STEP = "accumulate"
@@ -81,10 +81,11 @@ def accumulate(
 
     count = valid = 0
     lost = np.ones(months.size, bool)
+    tile = tile_taken_over(tile, grid, 32 * months.size, memory_mb)
     windows = plan_windows(grid, 32 * months.size, memory_mb=memory_mb, tile=tile)
     name = f"accumulated {quantity}".strip()
     made = create_stack(output, grid, months, unit=unit, quantity=name, step=STEP, tile=tile)
-    with made as writer, SharedStack.for_windows(input, windows, tile) as shared:
+    with made as writer, SharedStack.for_windows(input, windows) as shared:
         for window, (total, missing, empty) in map_windows(compute, windows, workers=workers, progress=report):
             count, lost = count + missing, lost & empty
             valid += int(np.isfinite(total).sum())

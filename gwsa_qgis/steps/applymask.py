@@ -12,7 +12,7 @@ from gwsa_qgis.rasters.gdal_setup import gdal
 from gwsa_qgis.rasters.masks import is_used
 from gwsa_qgis.rasters.raster import Raster, create_raster
 from gwsa_qgis.rasters.stack import require_values
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, plan_windows, tile_taken_over
 
 STEP = "applymask"
 # Types that are kept; others become float32, which holds them.
@@ -67,7 +67,9 @@ def applymask(
     with Raster(input) as raster, Raster(mask) as chosen:
         raster.grid.require_match(chosen.grid, str(input), str(mask))
         dtype, nodata = _type_and_nodata(raster, report)
-        windows = plan_windows(raster.grid, 12 * raster.bands + 8, memory_mb=memory_mb, tile=raster.tile)
+        per_cell = 12 * raster.bands + 8
+        tile = tile_taken_over(raster.tile, raster.grid, per_cell, memory_mb)
+        windows = plan_windows(raster.grid, per_cell, memory_mb=memory_mb, tile=tile)
         left = 0
         with create_raster(
             output,
@@ -78,7 +80,7 @@ def applymask(
             descriptions=raster.descriptions(),
             unit=raster.unit(),
             metadata={**raster.metadata(), "GWSA_STEP": STEP},
-            tile=raster.tile,
+            tile=tile,
         ) as writer:
             for number in range(1, raster.bands + 1):
                 tags = raster.dataset.GetRasterBand(number).GetMetadata() or {}

@@ -17,7 +17,7 @@ from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.long_run import LongRun, long_run
 from gwsa_qgis.rasters.shared_stack import SharedStack
 from gwsa_qgis.rasters.stack import create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows, tile_taken_over
 from gwsa_qgis.rasters.writing import replacing, together
 from gwsa_qgis.science.pixel_trend import LAYERS, TrendSettings
 from gwsa_qgis.science.trend_of_means import MeanTrend, mean_trend
@@ -197,7 +197,8 @@ def _subtract(
     per_pixel = BYTES_PER_VALUE * job.months.size * LANES
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
     share = SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
-    windows = plan_windows(job.grid, per_pixel, memory_mb=share, tile=job.tile)
+    tile = tile_taken_over(job.tile, job.grid, per_pixel, share)
+    windows = plan_windows(job.grid, per_pixel, memory_mb=share, tile=tile)
     made = create_stack(
         path,
         job.grid,
@@ -207,9 +208,9 @@ def _subtract(
         filled=job.filled,
         step=STEP,
         metadata={"GWSA_BACKGROUND": job.background_name},
-        tile=job.tile,
+        tile=tile,
     )
-    with made as writer, SharedStack.for_windows(job.gwsa, windows, job.tile) as shared:
+    with made as writer, SharedStack.for_windows(job.gwsa, windows) as shared:
         each = partial(map_windows, compute, workers=workers, message="Residual")
         for window, (residual, part) in run.results("residual", windows, each, say):
             sums.merge(*part)

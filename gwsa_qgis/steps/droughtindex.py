@@ -17,7 +17,7 @@ from gwsa_qgis.rasters.long_run import long_run
 from gwsa_qgis.rasters.raster import RasterWriter, create_raster
 from gwsa_qgis.rasters.shared_stack import SharedStack
 from gwsa_qgis.rasters.stack import MonthlyStack, create_stack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows
+from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows, tile_taken_over
 from gwsa_qgis.science.drought import (
     CLASS_NAMES,
     FEWEST_YEARS,
@@ -156,11 +156,12 @@ def droughtindex(
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_PIXEL
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
     share = SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
+    tile = tile_taken_over(tile, grid, bytes_per_cell * LANES, share)
     windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=share, tile=tile)
     settings = {"method": method, **options, "reference": tags["GWSA_REFERENCE"], "MEMORY": memory_mb}
     with (
         long_run(STEP, output, {"INPUT": input}, settings, say) as run,
-        SharedStack.for_windows(input, windows, tile) as shared,
+        SharedStack.for_windows(input, windows) as shared,
     ):
         files = _open(run.outputs, grid, months, filled, quantity, tags, output, classes, spells, tile)
         each = partial(map_windows, compute, workers=workers, message="Drought index")

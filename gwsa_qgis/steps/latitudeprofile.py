@@ -15,7 +15,15 @@ from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.raster import Raster, create_raster
 from gwsa_qgis.rasters.shared_stack import SharedStack
 from gwsa_qgis.rasters.stack import MonthlyStack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows, put_thinned
+from gwsa_qgis.rasters.windows import (
+    DEFAULT_MEMORY_MB,
+    LANES,
+    Window,
+    map_windows,
+    plan_windows,
+    put_thinned,
+    tile_taken_over,
+)
 from gwsa_qgis.rasters.writing import together
 from gwsa_qgis.report.maps import MOST_PIXELS
 from gwsa_qgis.science.latitude_bands import SHARES, BandFigures, BandSums, band_numbers
@@ -120,11 +128,12 @@ def latitudeprofile(
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_MEAN * len(spans) + BYTES_PER_PIXEL
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
     share = SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
+    tile = tile_taken_over(tile, grid, bytes_per_cell * LANES, share)
     windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=share, tile=tile)
     thin = max(1, -(-max(grid.shape) // MOST_PIXELS))
     maps = np.full((len(spans), *(-(-length // thin) for length in grid.shape)), np.nan, np.float32)
     options = {"descriptions": names, "unit": unit, "metadata": tags}
-    with together() as outputs, SharedStack.for_windows(input, windows, tile) as shared:
+    with together() as outputs, SharedStack.for_windows(input, windows) as shared:
         with create_raster(mean, grid, len(spans), **options) as writer:
             part = say.part(0.0, 0.9)
             for window, means in map_windows(compute, windows, workers=workers, progress=part, message="Means"):

@@ -17,7 +17,15 @@ from gwsa_qgis.rasters.long_run import long_run
 from gwsa_qgis.rasters.raster import create_raster
 from gwsa_qgis.rasters.shared_stack import SharedStack
 from gwsa_qgis.rasters.stack import MonthlyStack
-from gwsa_qgis.rasters.windows import DEFAULT_MEMORY_MB, LANES, Window, map_windows, plan_windows, put_thinned
+from gwsa_qgis.rasters.windows import (
+    DEFAULT_MEMORY_MB,
+    LANES,
+    Window,
+    map_windows,
+    plan_windows,
+    put_thinned,
+    tile_taken_over,
+)
 from gwsa_qgis.report.maps import MOST_PIXELS
 from gwsa_qgis.science.annual_cycle import FEWEST_YEARS, NO_MONTH, maximum_month
 from gwsa_qgis.science.seasonality import THRESHOLDS, seasonal_parts
@@ -123,11 +131,12 @@ def seasonality(
     bytes_per_cell = BYTES_PER_VALUE * months.size + BYTES_PER_PIXEL
     # Larger windows than the usual budget's are no quicker, and make cancelling slow.
     share = SHARE_OF_WINDOWS * min(memory_mb, DEFAULT_MEMORY_MB)
+    tile = tile_taken_over(tile, grid, bytes_per_cell * LANES, share)
     windows = plan_windows(grid, bytes_per_cell * LANES, memory_mb=share, tile=tile)
     settings = {"minimum_months": minimum_months, "peaks": bool(maximum or report), "MEMORY": memory_mb}
     with (
         long_run(STEP, output, {"INPUT": input}, settings, say) as run,
-        SharedStack.for_windows(input, windows, tile) as shared,
+        SharedStack.for_windows(input, windows) as shared,
     ):
         writer = run.outputs.enter_context(
             create_raster(output, grid, descriptions=["seasonal contribution (%)"], unit="%", metadata=tags)

@@ -13,9 +13,9 @@ from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid
 from gwsa_qgis.rasters.inspection import describe_months
 from gwsa_qgis.rasters.pixel_stream import WINDOWS_AT_ONCE
-from gwsa_qgis.rasters.raster import TILE, Raster
+from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.stack import MonthlyStack
-from gwsa_qgis.rasters.windows import Window, plan_windows
+from gwsa_qgis.rasters.windows import Window, plan_windows, tile_taken_over
 
 PERIOD = 12
 FEWEST = 5  # what ar1 needs
@@ -83,9 +83,8 @@ class TrendInput:
         return plan_windows(self.grid, self._bytes_per_cell(), memory_mb=share, tile=tile)
 
     def tile_written(self, memory_mb: float) -> int:
-        """Side of the tiles that windows and results are made of: that of the file, if the budget holds one of its tiles."""
-        cells = min(self.tile, self.grid.rows) * min(self.tile, self.grid.columns)
-        return self.tile if cells * self._bytes_per_cell() <= 1e6 * SHARE_OF_WINDOWS * memory_mb else TILE
+        """Side of the tiles that windows and results are made of."""
+        return tile_taken_over(self.tile, self.grid, self._bytes_per_cell(), SHARE_OF_WINDOWS * memory_mb)
 
     def _bytes_per_cell(self) -> int:
         return 4 * self.months.size * WINDOWS_AT_ONCE + BYTES_OF_LAYERS

@@ -13,6 +13,7 @@ from gwsa_qgis.progress import Reporter
 from gwsa_qgis.rasters.grid import Grid, geographic_crs
 from gwsa_qgis.rasters.raster import Raster
 from gwsa_qgis.rasters.stack import create_stack
+from gwsa_qgis.rasters.windows import tile_taken_over
 from gwsa_qgis.steps.accumulate import accumulate
 from gwsa_qgis.steps.attribution import attribution
 from gwsa_qgis.steps.droughtindex import droughtindex
@@ -83,7 +84,24 @@ def test_windows_of_trends_are_whole_tiles(stacks):
     for window in data.windows(40):
         assert window.row % SIDE == window.column % SIDE == 0
     assert len(data.windows(40)) > 1
-    assert data.tile_written(2) == 256  # a tile is more than this budget
+    assert data.tile_written(2) == SIDE  # parts of tiles are put together again
+
+
+def test_large_tiles_are_taken_over_where_the_budget_holds_one():
+    grid = Grid(70.0, 32.0, 1 / 120, 1 / 120, 2000, 2000, geographic_crs())
+    for side, bytes_per_cell, taken in ((512, 1000, 512), (512, 3000, 256), (240, 9000, 240), (1024, 400, 1024)):
+        assert tile_taken_over(side, grid, bytes_per_cell, 500) == taken
+
+
+@pytest.mark.parametrize("step", ["accumulate", "attribution", "droughtindex", "trend"])
+def test_what_is_written_of_large_tiles_has_the_usual_ones(tmp_path, step):
+    grid = Grid(70.0, 32.0, 1 / 120, 1 / 120, 300, 310, geographic_crs())
+    values = np.random.default_rng(6).normal(size=(60, *grid.shape)).astype(np.float32)
+    for path, on in (("large.tif", grid), ("natural.tif", grid.coarsen(10))):
+        with create_stack(tmp_path / path, on, MONTHS[:60], quantity="groundwater storage anomaly", tile=512) as out:
+            out.write(values[:, : on.rows, : on.columns])
+    with Raster(outputs(step, tmp_path / "large.tif", tmp_path, 16)) as raster:
+        assert raster.dataset.GetRasterBand(1).GetBlockSize() == [256, 256]
 
 
 def test_a_file_of_one_large_tile_is_read_in_parts(stacks, tmp_path):
